@@ -1,0 +1,249 @@
+//! Events: facts in the past tense, on the bus, for any number of consumers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Fault;
+use crate::plan::ChunkId;
+use crate::size::Sizes;
+
+/// Everything that can have happened. The variant's name is the envelope's `detail-type`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Event {
+    /// A client was granted an upload.
+    UploadRequested(UploadRequested),
+    /// An upload cannot go on as it is.
+    UploadFailed(UploadFailed),
+    /// A master is in the bucket and accepted.
+    VideoUploaded(VideoUploaded),
+    /// The master is cut and its commands are queued.
+    VideoPlanned(VideoPlanned),
+    /// The master is no video that can be made into a stream.
+    VideoRejected(VideoRejected),
+    /// Planning failed for a reason that is not the master's.
+    PlanFailed(PlanFailed),
+    /// A chunk's segments are written.
+    ChunkTranscoded(ChunkTranscoded),
+    /// A chunk's work failed.
+    ChunkFailed(ChunkFailed),
+    /// The film's head can be played.
+    VideoPlayable(VideoPlayable),
+    /// All of the film can be played, in every size.
+    VideoReady(VideoReady),
+    /// The owner deleted the video.
+    VideoDeleted(VideoDeleted),
+}
+
+impl Event {
+    /// The `detail-type`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UploadRequested(_) => "UploadRequested",
+            Self::UploadFailed(_) => "UploadFailed",
+            Self::VideoUploaded(_) => "VideoUploaded",
+            Self::VideoPlanned(_) => "VideoPlanned",
+            Self::VideoRejected(_) => "VideoRejected",
+            Self::PlanFailed(_) => "PlanFailed",
+            Self::ChunkTranscoded(_) => "ChunkTranscoded",
+            Self::ChunkFailed(_) => "ChunkFailed",
+            Self::VideoPlayable(_) => "VideoPlayable",
+            Self::VideoReady(_) => "VideoReady",
+            Self::VideoDeleted(_) => "VideoDeleted",
+        }
+    }
+}
+
+/// See [`Event::UploadRequested`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRequested {
+    /// What the client calls it.
+    pub title: String,
+    /// How large the master will be.
+    pub size_bytes: u64,
+    /// The media type that the client states; nothing trusts it.
+    pub content_type: String,
+    /// The sizes required.
+    pub sizes: Sizes,
+}
+
+/// See [`Event::UploadFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadFailed {
+    /// Whether the same upload can still succeed.
+    pub fault: Fault,
+    /// What a person should know.
+    pub reason: String,
+}
+
+/// Where a master lies, pinned to one writing of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterLocation {
+    /// Its key in the masters bucket.
+    pub key: String,
+    /// Its entity tag without quotes; reads are conditional on it.
+    pub etag: String,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+/// See [`Event::VideoUploaded`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoUploaded {
+    /// Where the master is.
+    pub master: MasterLocation,
+    /// What the client calls it.
+    pub title: String,
+    /// The sizes required.
+    pub sizes: Sizes,
+    /// Which making of the video follows: 1 at first.
+    pub generation: u32,
+}
+
+/// A size of a stream, for people and players.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenditionSummary {
+    /// `1080p`.
+    pub name: String,
+    /// Upright width in pixels.
+    pub width_px: u32,
+    /// Upright height in pixels.
+    pub height_px: u32,
+}
+
+/// See [`Event::VideoPlanned`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoPlanned {
+    /// Which making of the video.
+    pub generation: u32,
+    /// The film's length, where the container tells it.
+    pub duration_ms: Option<u64>,
+    /// The upright source in pixels.
+    pub source_width_px: u32,
+    /// The upright source in pixels.
+    pub source_height_px: u32,
+    /// The sizes that will be made, tallest first.
+    pub renditions: Vec<RenditionSummary>,
+    /// Sizes asked for that the master cannot fill.
+    pub skipped_sizes: Vec<u32>,
+    /// How many chunks of video.
+    pub video_chunk_count: u32,
+    /// How many chunks of audio; 0 if the master is silent.
+    pub audio_chunk_count: u32,
+}
+
+/// Why a master is refused, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionCode {
+    /// The key is not one that may hold a master.
+    BadKey,
+    /// No bytes.
+    Empty,
+    /// Not a video file of a known kind.
+    NotAVideo,
+    /// A playlist or script that names other files.
+    Playlist,
+    /// Cut off: the container names bytes that are not there.
+    Truncated,
+    /// The container is damaged.
+    Malformed,
+    /// No picture track.
+    NoVideoTrack,
+    /// The picture's codec is not supported.
+    UnsupportedCodec,
+    /// Over a limit on pixels, length or size.
+    TooLarge,
+}
+
+/// See [`Event::VideoRejected`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoRejected {
+    /// For programs.
+    pub code: RejectionCode,
+    /// For people.
+    pub reason: String,
+}
+
+/// See [`Event::PlanFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanFailed {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Whether again may help.
+    pub fault: Fault,
+    /// What a person should know.
+    pub reason: String,
+}
+
+/// See [`Event::ChunkTranscoded`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkTranscoded {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Which chunk.
+    pub chunk: ChunkId,
+    /// Which worker did it: a name that is unique for one execution environment.
+    pub worker: String,
+    /// When its work began.
+    pub started_at: Timestamp,
+    /// When its work ended.
+    pub finished_at: Timestamp,
+    /// Bytes fetched of the master.
+    pub read_bytes: u64,
+    /// Bytes of segments written.
+    pub written_bytes: u64,
+}
+
+/// See [`Event::ChunkFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkFailed {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Which chunk.
+    pub chunk: ChunkId,
+    /// Whether again may help.
+    pub fault: Fault,
+    /// What a person should know.
+    pub reason: String,
+}
+
+/// See [`Event::VideoPlayable`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoPlayable {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Key of the HLS multivariant playlist in the media bucket.
+    pub hls_key: String,
+    /// How much of the head can be played.
+    pub head_ms: u64,
+}
+
+/// See [`Event::VideoReady`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoReady {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Key of the HLS multivariant playlist in the media bucket.
+    pub hls_key: String,
+    /// Key of the DASH manifest in the media bucket.
+    pub dash_key: String,
+    /// Key of the poster in the media bucket.
+    pub poster_key: String,
+    /// Key of the storyboard's WebVTT in the media bucket.
+    pub storyboard_key: String,
+    /// The film's length.
+    pub duration_ms: u64,
+    /// All segments together.
+    pub size_bytes: u64,
+    /// Frames in each rendition.
+    pub frame_count: u64,
+}
+
+/// See [`Event::VideoDeleted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoDeleted {
+    /// The master's key, if one was known.
+    pub master_key: Option<String>,
+}

@@ -1,0 +1,69 @@
+//! What CatTube's services say to each other: events, commands, ids, object keys and
+//! environment names. No logic beyond building and parsing; nothing here does I/O.
+
+pub mod command;
+pub mod env;
+pub mod envelope;
+pub mod event;
+pub mod fault;
+pub mod id;
+pub mod key;
+pub mod media;
+pub mod plan;
+pub mod report;
+pub mod size;
+
+pub use command::{Command, CommandMessage};
+pub use envelope::{Envelope, Metadata};
+pub use event::Event;
+pub use fault::Fault;
+pub use id::{EventId, OwnerId, VideoId};
+
+/// Why bytes from outside are not what they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    /// An id lacks its prefix or is not 32 lower-case hex digits behind it.
+    #[error("{kind}: expected `{prefix}` and 32 lower-case hex digits, got {got:?}")]
+    Id {
+        /// Which id.
+        kind: &'static str,
+        /// The prefix it must begin with.
+        prefix: &'static str,
+        /// What came, cut to 80 characters.
+        got: String,
+    },
+    /// An object key that none of our builders makes.
+    #[error("object key {key:?}: {reason}")]
+    Key {
+        /// The key as it came, cut to 200 characters.
+        key: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An event or command that does not parse.
+    #[error("message `{name}`: {reason}")]
+    Message {
+        /// The detail-type or command name as it came.
+        name: String,
+        /// serde's reason, which names the field.
+        reason: String,
+    },
+    /// A requested size outside the range.
+    #[error("sizes: {reason}")]
+    Sizes {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An environment variable is missing.
+    #[error("environment variable {name} is not set")]
+    Env {
+        /// Its name.
+        name: &'static str,
+    },
+}
+
+/// At most `limit` characters of outside text, for error messages and records.
+#[must_use]
+pub fn excerpt(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
+}

@@ -1,0 +1,11 @@
+//! Decisions: pure, synchronous functions over values. No I/O, no clock, no environment,
+//! no randomness, no async; media time is integer ticks.
+
+pub mod chunking;
+pub mod container;
+pub mod encode;
+pub mod ladder;
+pub mod package;
+pub mod playlist;
+pub mod slice;
+pub mod storyboard;
