@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::ChunkTranscoded;
 use crate::plan::ChunkId;
 
 /// A finished chunk.
@@ -66,4 +67,14 @@ pub struct FrameMark {
     pub pts: i64,
     /// Checksum of a small copy of the picture.
     pub checksum: u32,
+}
+
+/// A chunk's report as it is stored: with the event that announces it, so that a redelivered
+/// command publishes the very same event again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredReport {
+    /// What was, or will be, published.
+    pub event: ChunkTranscoded,
+    /// What was written.
+    pub report: ChunkReport,
 }

@@ -1,1 +1,116 @@
-//! ports
+//! What the functions need of the world, as small traits. Behind the feature `fakes` stand
+//! in-memory twins, for tests and for the simulator. No decisions here.
+
+pub mod bus;
+pub mod clock;
+pub mod encoder;
+#[cfg(feature = "fakes")]
+pub mod fakes;
+pub mod http;
+pub mod objects;
+pub mod outcome;
+pub mod queue;
+pub mod table;
+
+pub use bus::Bus;
+pub use clock::{Clock, Entropy};
+pub use encoder::{Encoder, Workspace};
+pub use objects::{MultipartUploads, Objects};
+pub use outcome::Outcome;
+pub use queue::Queue;
+pub use table::Table;
+
+use cattube_contract::Fault;
+
+/// Why a port could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// An object store call failed.
+    #[error("{operation} of object {key}: {reason}")]
+    Object {
+        /// Which call.
+        operation: &'static str,
+        /// Which object or prefix.
+        key: String,
+        /// Whether again may help.
+        fault: Fault,
+        /// What the store said.
+        reason: String,
+    },
+    /// The object, or the multipart upload, is not there.
+    #[error("{operation} of object {key}: not there")]
+    ObjectMissing {
+        /// Which call.
+        operation: &'static str,
+        /// Which object.
+        key: String,
+    },
+    /// The object is not the writing of it that was meant.
+    #[error("{operation} of object {key}: it was overwritten")]
+    ObjectChanged {
+        /// Which call.
+        operation: &'static str,
+        /// Which object.
+        key: String,
+    },
+    /// A table call failed.
+    #[error("{operation} of item {key}: {reason}")]
+    Table {
+        /// Which call.
+        operation: &'static str,
+        /// Which item.
+        key: String,
+        /// Whether again may help.
+        fault: Fault,
+        /// What the store said.
+        reason: String,
+    },
+    /// Another writer was first.
+    #[error("save of item {key}: another writer was first")]
+    Conflict {
+        /// Which item.
+        key: String,
+    },
+    /// Events were not, or not all, accepted.
+    #[error("publish of {count} events ({first}, …): {reason}")]
+    Publish {
+        /// How many were refused.
+        count: usize,
+        /// Name and id of the first one.
+        first: String,
+        /// What the bus said.
+        reason: String,
+    },
+    /// Messages were not, or not all, accepted.
+    #[error("send of {count} messages: {reason}")]
+    Send {
+        /// How many were refused.
+        count: usize,
+        /// What the queue said.
+        reason: String,
+    },
+    /// The encoder could not be run, or did not end by itself.
+    #[error("encoder {operation}: {reason}")]
+    Encoder {
+        /// Which step.
+        operation: &'static str,
+        /// Whether again may help.
+        fault: Fault,
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl PortError {
+    /// Whether again may help.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Object { fault, .. }
+            | Self::Table { fault, .. }
+            | Self::Encoder { fault, .. } => *fault,
+            Self::ObjectMissing { .. } | Self::ObjectChanged { .. } => Fault::Permanent,
+            Self::Conflict { .. } | Self::Publish { .. } | Self::Send { .. } => Fault::Transient,
+        }
+    }
+}

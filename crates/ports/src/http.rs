@@ -1,0 +1,61 @@
+//! An HTTP request as the API gateway hands it over: already authorised and routed.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApiRequest {
+    /// The gateway's route key, such as `GET /v1/videos/{id}`.
+    pub route: String,
+    /// What the route's braces matched.
+    pub path: BTreeMap<String, String>,
+    /// The query.
+    pub query: BTreeMap<String, String>,
+    /// Header names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The `sub` of the token that the gateway's authorizer accepted.
+    pub subject: Option<String>,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiResponse {
+    /// The status code.
+    pub status: u16,
+    /// `application/json`, or `application/problem+json` for errors.
+    pub content_type: &'static str,
+    /// The body; `Null` for none.
+    pub body: Value,
+}
+
+impl ApiResponse {
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            body,
+        }
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self::json(status, Value::Null)
+    }
+
+    /// An error as a problem document, RFC 9457. `detail` is for people and names the field.
+    #[must_use]
+    pub fn problem(status: u16, title: &str, detail: &str) -> Self {
+        Self {
+            status,
+            content_type: "application/problem+json",
+            body: json!({ "type": "about:blank", "title": title, "status": status, "detail": detail }),
+        }
+    }
+}
