@@ -1,1 +1,242 @@
-//! ladder
+//! Which sizes a video is made in, at what peak and at which H.264 level.
+
+use cattube_contract::media::Rational;
+use cattube_contract::plan::{Quality, Rendition};
+use cattube_contract::size::{STANDARD_SIZES, Sizes};
+
+/// The x264 preset of every rendition.
+pub const PRESET: &str = "veryfast";
+
+/// Bits a second of the sound: what Apple's HLS authoring rules give stereo AAC-LC.
+pub const AUDIO_BITRATE_BPS: u64 = 128_000;
+
+/// The decoder's buffer holds this many seconds of the peak (x264's usual advice).
+pub(crate) const BUFFER_SECONDS: u64 = 2;
+
+/// x264's own default rate factor: visually close to the master.
+pub const DEFAULT_CRF: u8 = 23;
+
+/// The source's own size is worth making when it is more than this many per cent taller
+/// than the tallest standard size that fits.
+const NATIVE_MARGIN_PERCENT: u64 = 10;
+
+/// Peaks at 30 frames a second: (pixels, bits a second), between which is interpolated.
+/// The 16:9 sizes of the standard ladder, near the upper bounds of Apple's HLS advice.
+const PEAKS: [(u64, u64); 7] = [
+    (25_600, 200_000),
+    (230_400, 900_000),
+    (409_920, 1_600_000),
+    (921_600, 3_500_000),
+    (2_073_600, 6_000_000),
+    (3_686_400, 11_000_000),
+    (8_294_400, 20_000_000),
+];
+
+/// Frames that x264's `veryfast` keeps in the decoded picture buffer (B-pyramid).
+const BUFFERED_FRAMES: u64 = 4;
+
+/// Limits of one level, ITU-T H.264 table A-1.
+struct Level {
+    times_ten: u32,
+    /// Macroblocks a second.
+    max_mbps: u64,
+    /// Macroblocks a frame.
+    max_fs: u64,
+    /// Macroblocks in the decoded picture buffer.
+    max_dpb: u64,
+    /// Kilobits a second, before High profile's factor of 1.25.
+    max_br: u64,
+    /// Kilobits of buffer, before High profile's factor of 1.25.
+    max_cpb: u64,
+}
+
+const fn level(
+    times_ten: u32,
+    max_mbps: u64,
+    max_fs: u64,
+    max_dpb: u64,
+    max_br: u64,
+    max_cpb: u64,
+) -> Level {
+    Level {
+        times_ten,
+        max_mbps,
+        max_fs,
+        max_dpb,
+        max_br,
+        max_cpb,
+    }
+}
+
+/// ITU-T H.264 table A-1, without level 1b.
+const LEVELS: [Level; 19] = [
+    level(10, 1_485, 99, 396, 64, 175),
+    level(11, 3_000, 396, 900, 192, 500),
+    level(12, 6_000, 396, 2_376, 384, 1_000),
+    level(13, 11_880, 396, 2_376, 768, 2_000),
+    level(20, 11_880, 396, 2_376, 2_000, 2_000),
+    level(21, 19_800, 792, 4_752, 4_000, 4_000),
+    level(22, 20_250, 1_620, 8_100, 4_000, 4_000),
+    level(30, 40_500, 1_620, 8_100, 10_000, 10_000),
+    level(31, 108_000, 3_600, 18_000, 14_000, 14_000),
+    level(32, 216_000, 5_120, 20_480, 20_000, 20_000),
+    level(40, 245_760, 8_192, 32_768, 20_000, 25_000),
+    level(41, 245_760, 8_192, 32_768, 50_000, 62_500),
+    level(42, 522_240, 8_704, 34_816, 50_000, 62_500),
+    level(50, 589_824, 22_080, 110_400, 135_000, 135_000),
+    level(51, 983_040, 36_864, 184_320, 240_000, 240_000),
+    level(52, 2_073_600, 36_864, 184_320, 240_000, 240_000),
+    level(60, 4_177_920, 139_264, 696_320, 240_000, 240_000),
+    level(61, 8_355_840, 139_264, 696_320, 480_000, 480_000),
+    level(62, 16_711_680, 139_264, 696_320, 800_000, 800_000),
+];
+
+/// The sizes chosen for a video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ladder {
+    /// What is made, tallest first; never empty.
+    pub renditions: Vec<Rendition>,
+    /// Short sides in pixels that were asked for and that the source cannot fill.
+    pub skipped_sizes: Vec<u32>,
+}
+
+/// Chooses the renditions of a source of `width_px` by `height_px` upright, square pixels.
+/// A size is the short side; nothing is ever made larger than the source.
+#[must_use]
+pub fn choose_renditions(
+    width_px: u32,
+    height_px: u32,
+    frame_rate: Rational,
+    sizes: &Sizes,
+) -> Ladder {
+    let native = width_px.min(height_px);
+    let (mut chosen, skipped_sizes): (Vec<u32>, Vec<u32>) = match sizes {
+        Sizes::Auto => (auto_sizes(native), Vec::new()),
+        Sizes::Listed(listed) => listed.iter().partition(|size| **size <= native),
+    };
+    if chosen.is_empty() {
+        chosen.push(native);
+    }
+    let mut renditions: Vec<Rendition> = chosen
+        .into_iter()
+        .map(|short| rendition(width_px, height_px, short, frame_rate))
+        .collect();
+    renditions.sort_by_key(|made| std::cmp::Reverse(made.width_px.min(made.height_px)));
+    renditions.dedup_by(|a, b| a.name == b.name);
+    Ladder {
+        renditions,
+        skipped_sizes,
+    }
+}
+
+/// The even box (width, height) in pixels of a thumbnail of an upright picture: the aspect
+/// fitted into 160×90, or 90×160 if it is taller than wide.
+#[must_use]
+pub fn thumbnail_box(width_px: u32, height_px: u32) -> (u32, u32) {
+    if width_px >= height_px {
+        fit(width_px, height_px, 160, 90)
+    } else {
+        fit(width_px, height_px, 90, 160)
+    }
+}
+
+/// The largest even box of the aspect within `max_width` by `max_height`, never larger than
+/// the picture.
+pub(crate) fn fit(width_px: u32, height_px: u32, max_width: u32, max_height: u32) -> (u32, u32) {
+    let (width, height) = (width_px.max(1), height_px.max(1));
+    let by_width = scaled(height, max_width, width);
+    let (w, h) = if by_width <= max_height {
+        (max_width, by_width)
+    } else {
+        (scaled(width, max_height, height), max_height)
+    };
+    (even(w.min(width)), even(h.min(height)))
+}
+
+fn auto_sizes(native: u32) -> Vec<u32> {
+    let mut sizes: Vec<u32> = STANDARD_SIZES
+        .into_iter()
+        .filter(|size| *size <= native)
+        .collect();
+    let tallest = sizes.first().copied().unwrap_or(0);
+    let with_margin = u64::from(tallest) * (100 + NATIVE_MARGIN_PERCENT);
+    if u64::from(native) * 100 > with_margin {
+        sizes.insert(0, native);
+    }
+    sizes
+}
+
+fn rendition(width_px: u32, height_px: u32, short: u32, frame_rate: Rational) -> Rendition {
+    let (width, height) = if width_px >= height_px {
+        (scaled(width_px, short, height_px), short)
+    } else {
+        (short, scaled(height_px, short, width_px))
+    };
+    let (width_px, height_px) = (even(width), even(height));
+    let max_bitrate_bps = peak_bps(width_px, height_px, frame_rate);
+    Rendition {
+        name: format!("{}p", width_px.min(height_px)),
+        width_px,
+        height_px,
+        max_bitrate_bps,
+        level_times_ten: level_times_ten(width_px, height_px, frame_rate, max_bitrate_bps),
+        quality: Quality::Crf(DEFAULT_CRF),
+    }
+}
+
+/// `side × numerator / denominator`, rounded down.
+fn scaled(side: u32, numerator: u32, denominator: u32) -> u32 {
+    let scaled = u64::from(side) * u64::from(numerator) / u64::from(denominator.max(1));
+    u32::try_from(scaled).unwrap_or(u32::MAX)
+}
+
+/// Rounded down to even, at least 2: what 4:2:0 pictures need.
+fn even(side: u32) -> u32 {
+    (side & !1).max(2)
+}
+
+/// The peak in bits a second, by pixels and frame rate: 1.0 at 30 and 1.5 at 60 frames a
+/// second, since neighbouring frames grow alike.
+fn peak_bps(width_px: u32, height_px: u32, frame_rate: Rational) -> u64 {
+    let pixels = u64::from(width_px) * u64::from(height_px);
+    let milli_fps = u64::from(frame_rate.num) * 1_000 / u64::from(frame_rate.den.max(1));
+    let per_mille = (500 + milli_fps / 60).clamp(750, 2_500);
+    let at_30 = peak_at_30(pixels);
+    (at_30.saturating_mul(per_mille) / 1_000_000 * 1_000).max(1_000)
+}
+
+/// Between two points of [`PEAKS`] on their line, beyond the last on the last line.
+fn peak_at_30(pixels: u64) -> u64 {
+    let mut peak = 0;
+    for pair in PEAKS.windows(2) {
+        let [(low_px, low_bps), (high_px, high_bps)] = *pair else {
+            continue;
+        };
+        let beyond = pixels.saturating_sub(low_px);
+        peak = low_bps + beyond.saturating_mul(high_bps - low_bps) / (high_px - low_px);
+        if pixels <= high_px {
+            break;
+        }
+    }
+    peak
+}
+
+/// The lowest level of ITU-T H.264 annex A that allows the size, the rate and the peak.
+fn level_times_ten(width_px: u32, height_px: u32, frame_rate: Rational, peak_bps: u64) -> u32 {
+    let macroblocks = |side: u32| u64::from(side.div_ceil(16));
+    let (wide, high) = (macroblocks(width_px), macroblocks(height_px));
+    let frame = wide * high;
+    let per_second = (frame * u64::from(frame_rate.num)).div_ceil(u64::from(frame_rate.den.max(1)));
+    let fits = |level: &&Level| {
+        let side_limit = 8 * level.max_fs;
+        // High profile's cpbBrVclFactor is 1,250 bits per unit (table A-2).
+        frame <= level.max_fs
+            && wide * wide <= side_limit
+            && high * high <= side_limit
+            && per_second <= level.max_mbps
+            && frame * BUFFERED_FRAMES <= level.max_dpb
+            && peak_bps <= level.max_br * 1_250
+            && peak_bps * BUFFER_SECONDS <= level.max_cpb * 1_250
+    };
+    LEVELS.iter().find(fits).map_or(62, |level| level.times_ten)
+}

@@ -4,8 +4,12 @@
 pub mod chunking;
 pub mod container;
 pub mod encode;
+pub mod intake;
+pub mod join;
 pub mod ladder;
 pub mod package;
 pub mod playlist;
 pub mod slice;
 pub mod storyboard;
+pub mod upload;
+pub mod video;

@@ -22,8 +22,8 @@ pub trait Encoder: Send + Sync {
 pub struct EncoderExit {
     /// Exit code 0. It proves nothing: the caller counts what came out.
     pub success: bool,
-    /// The end of what was printed to standard error, without paths of ours.
-    pub message: String,
+    /// Standard error, its end if it was long.
+    pub stderr: String,
     /// Standard output, bounded.
     pub stdout: Vec<u8>,
 }

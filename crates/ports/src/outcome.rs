@@ -1,6 +1,9 @@
 //! What a handler did with one message, for the one log line on it.
 
+use async_trait::async_trait;
 use cattube_contract::Metadata;
+
+use crate::http::{ApiRequest, ApiResponse};
 
 /// A message's outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +23,31 @@ impl Outcome {
             metadata: Some(metadata.clone()),
         }
     }
+}
+
+/// Handles one message of a queue.
+#[async_trait]
+pub trait MessageHandler: Send + Sync {
+    /// The function's error; it becomes a batch item failure, and so a redelivery.
+    type Error: std::error::Error + Send + Sync;
+
+    /// Does what the message asks for, once or again.
+    ///
+    /// # Errors
+    /// What cannot be handled; the queue redelivers it and in the end buries it in its
+    /// dead-letter queue.
+    async fn handle(&self, body: &str) -> Result<Outcome, Self::Error>;
+}
+
+/// Answers HTTP requests.
+#[async_trait]
+pub trait ApiHandler: Send + Sync {
+    /// The function's error; the client sees a 500 without its text, the log has it.
+    type Error: std::error::Error + Send + Sync;
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// What is not the client's fault.
+    async fn answer(&self, request: ApiRequest) -> Result<ApiResponse, Self::Error>;
 }

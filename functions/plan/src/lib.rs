@@ -1,1 +1,259 @@
-//! plan
+//! Plans a video: probes the master with ranged reads, cuts it into chunks and queues one
+//! command a chunk. It must never download a master that it can index, and it decides
+//! nothing by what another worker did: the same master always gives the same plan.
+//!
+//! The plan's object is written when every command is on the queue, so it marks the job as
+//! done: a redelivery that finds it only says so on the bus again.
+
+mod probe;
+mod store;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cattube_contract::command::PlanVideo;
+use cattube_contract::envelope::MAX_HOPS;
+use cattube_contract::event::{
+    PlanFailed, RejectionCode, RenditionSummary, VideoPlanned, VideoRejected,
+};
+use cattube_contract::key::VideoKeys;
+use cattube_contract::plan::{
+    AudioEncoding, Plan, PlannedAudio, PlannedVideo, Quality, VideoEncoding,
+};
+use cattube_contract::{
+    Command, CommandMessage, ContractError, Envelope, Event, Fault, Metadata, excerpt,
+};
+use cattube_core::chunking::{self, TARGET_CHUNK_MS};
+use cattube_core::container::MasterIndex;
+use cattube_core::ladder;
+use cattube_ports::outcome::MessageHandler;
+use cattube_ports::{Bus, Clock, Encoder, Objects, Outcome, PortError, Queue};
+
+/// The rate of all sound that is made.
+const AUDIO_RATE_HZ: i64 = 48_000;
+
+/// AAC-LC stereo, transparent for most ears.
+const AUDIO_BITRATE_BPS: u64 = 128_000;
+
+/// Why a message cannot be handled, or a plan not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The queue brought another command.
+    #[error("expected PlanVideo, got another command")]
+    Command,
+    /// The message went in a circle.
+    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
+    Hops,
+    /// The master is no video.
+    #[error("{reason}")]
+    Rejected {
+        /// For programs.
+        code: RejectionCode,
+        /// For people.
+        reason: String,
+    },
+    /// The index asks for bytes for ever.
+    #[error("the master's index was not found in {reads} reads")]
+    Reads {
+        /// How many were tried.
+        reads: usize,
+    },
+    /// Something does not parse or serialise.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// A document of ours does not parse or serialise.
+    #[error("{document}: {reason}")]
+    Document {
+        /// Which.
+        document: &'static str,
+        /// serde's reason.
+        reason: String,
+    },
+    /// A port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl PlanError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Port(error) => error.fault(),
+            Self::Command
+            | Self::Hops
+            | Self::Rejected { .. }
+            | Self::Reads { .. }
+            | Self::Contract(_)
+            | Self::Document { .. } => Fault::Permanent,
+        }
+    }
+}
+
+/// The function.
+pub struct Planner {
+    /// The masters bucket.
+    pub objects: Arc<dyn Objects>,
+    /// The bus.
+    pub bus: Arc<dyn Bus>,
+    /// The `chunks` queue.
+    pub chunks: Arc<dyn Queue>,
+    /// Looks at containers that are not indexed here.
+    pub encoder: Arc<dyn Encoder>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What quality every size aims at.
+    pub quality: Quality,
+}
+
+#[async_trait]
+impl MessageHandler for Planner {
+    type Error = PlanError;
+
+    async fn handle(&self, body: &str) -> Result<Outcome, PlanError> {
+        let message = CommandMessage::parse(body)?;
+        let Command::PlanVideo(job) = message.command else {
+            return Err(PlanError::Command);
+        };
+        let metadata = message.metadata;
+        if metadata.hop > MAX_HOPS {
+            return Err(PlanError::Hops);
+        }
+        let generation = job.generation.to_string();
+        let (action, event) = match self.plan(&metadata, &job).await {
+            Ok((action, plan)) => (action, Event::VideoPlanned(summarise(&plan))),
+            Err(PlanError::Rejected { code, reason }) => (
+                "rejected",
+                Event::VideoRejected(VideoRejected { code, reason }),
+            ),
+            // Whether and when it is tried again is not ours to decide.
+            Err(error) => {
+                let failed = PlanFailed {
+                    generation: job.generation,
+                    fault: error.fault(),
+                    reason: excerpt(&error.to_string(), 600),
+                };
+                ("plan failed", Event::PlanFailed(failed))
+            }
+        };
+        let envelope = Envelope::follow(&metadata, &[&generation], event, self.clock.now());
+        self.bus.publish(&[envelope]).await?;
+        Ok(Outcome::of(action, &metadata))
+    }
+}
+
+impl Planner {
+    async fn plan(
+        &self,
+        metadata: &Metadata,
+        job: &PlanVideo,
+    ) -> Result<(&'static str, Plan), PlanError> {
+        let keys = VideoKeys {
+            owner_id: metadata.owner_id,
+            video_id: metadata.video_id,
+            generation: job.generation,
+        };
+        if let Some(plan) = self.stored_plan(&keys).await? {
+            return Ok(("already planned", plan));
+        }
+        let index = self.index(&job.master).await?;
+        let plan = make_plan(metadata, job, &index, self.quality);
+        self.queue_chunks(metadata, job, &keys, &plan, &index)
+            .await?;
+        self.store_plan(&keys, &plan).await?;
+        Ok(("planned", plan))
+    }
+}
+
+/// The upright size of the picture in square pixels.
+fn upright(index: &MasterIndex) -> (u32, u32) {
+    let video = &index.video;
+    let aspect = video.pixel_aspect;
+    let square = u64::from(video.width_px) * u64::from(aspect.num) / u64::from(aspect.den.max(1));
+    let width_px = u32::try_from(square).unwrap_or(video.width_px).max(1);
+    if video.rotation.swaps_sides() {
+        (video.height_px, width_px)
+    } else {
+        (width_px, video.height_px)
+    }
+}
+
+/// Decides everything about the making of a video.
+fn make_plan(metadata: &Metadata, job: &PlanVideo, index: &MasterIndex, quality: Quality) -> Plan {
+    let video = &index.video;
+    let (width_px, height_px) = upright(index);
+    let mut ladder = ladder::choose_renditions(width_px, height_px, video.frame_rate, &job.sizes);
+    for rendition in &mut ladder.renditions {
+        rendition.quality = quality;
+    }
+    let (thumbnail_width_px, thumbnail_height_px) = ladder::thumbnail_box(width_px, height_px);
+    let timescale = i64::from(video.timescale);
+    let shift_ticks = chunking::shift_ticks(video);
+    let encoding = VideoEncoding {
+        timescale: video.timescale,
+        shift_ticks,
+        frame_rate: video.frame_rate,
+        segment_ticks: i64::from(TARGET_CHUNK_MS) * timescale / 1000,
+        rotation: video.rotation,
+        dynamic_range: video.dynamic_range,
+        renditions: ladder.renditions,
+        thumbnail_ticks: thumbnail_ticks(index.duration_ms, timescale),
+        thumbnail_width_px,
+        thumbnail_height_px,
+    };
+    let audio = index.audio.as_ref().map(|track| PlannedAudio {
+        encoding: AudioEncoding {
+            source_rate_hz: track.sample_rate_hz,
+            shift_samples: shift_ticks * AUDIO_RATE_HZ / timescale.max(1),
+            bitrate_bps: AUDIO_BITRATE_BPS,
+        },
+        chunks: chunking::cut_audio(track),
+    });
+    Plan {
+        video_id: metadata.video_id,
+        owner_id: metadata.owner_id,
+        generation: job.generation,
+        duration_ms: index.duration_ms,
+        source_width_px: width_px,
+        source_height_px: height_px,
+        video: PlannedVideo {
+            encoding,
+            chunks: chunking::cut_video(video, TARGET_CHUNK_MS),
+        },
+        audio,
+        skipped_sizes: ladder.skipped_sizes,
+    }
+}
+
+/// Thumbnails every two seconds, or rarer where a long film would have over a hundred.
+fn thumbnail_ticks(duration_ms: Option<u64>, timescale: i64) -> i64 {
+    let spread_ms = duration_ms.map_or(0, |duration| duration / 100);
+    let every_ms = i64::try_from(spread_ms).unwrap_or(0).max(2_000);
+    every_ms.saturating_mul(timescale) / 1000
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn summarise(plan: &Plan) -> VideoPlanned {
+    let renditions = &plan.video.encoding.renditions;
+    VideoPlanned {
+        generation: plan.generation,
+        duration_ms: plan.duration_ms,
+        source_width_px: plan.source_width_px,
+        source_height_px: plan.source_height_px,
+        renditions: renditions
+            .iter()
+            .map(|rendition| RenditionSummary {
+                name: rendition.name.clone(),
+                width_px: rendition.width_px,
+                height_px: rendition.height_px,
+            })
+            .collect(),
+        skipped_sizes: plan.skipped_sizes.clone(),
+        video_chunk_count: count(plan.video.chunks.len()),
+        audio_chunk_count: plan
+            .audio
+            .as_ref()
+            .map_or(0, |audio| count(audio.chunks.len())),
+    }
+}

@@ -1,1 +1,27 @@
-fn main() {}
+//! Wires `upload` to AWS.
+
+use std::sync::Arc;
+
+use cattube_adapters::bus::EventBridge;
+use cattube_adapters::clock::System;
+use cattube_adapters::objects::S3;
+use cattube_adapters::table::DynamoDb;
+use cattube_adapters::{lambda, load_aws};
+use cattube_contract::env;
+use upload::Uploads;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::start_logging();
+    let aws = load_aws().await;
+    let masters = Arc::new(S3::new(&aws, env::read(env::MASTERS_BUCKET)?));
+    lambda::run_api(Uploads {
+        objects: Arc::<S3>::clone(&masters),
+        store: masters,
+        table: Arc::new(DynamoDb::new(&aws, env::read(env::UPLOADS_TABLE)?)),
+        bus: Arc::new(EventBridge::new(&aws, env::read(env::BUS_NAME)?, "upload")),
+        clock: Arc::new(System),
+        entropy: Arc::new(System),
+    })
+    .await
+}

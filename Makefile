@@ -1,0 +1,84 @@
+# The only task runner; CI calls `make test` and nothing else.
+# A machine needs Rust, Python 3.11 and make. Everything else goes into .local/.
+
+PORT ?= 4566
+ARCH ?= x86_64
+SIZES ?= auto
+
+FUNCTIONS := upload ingest plan transcode assemble manage
+
+VENV := .local/venv
+PY := $(VENV)/bin/python
+CHECKOV := .local/checkov/bin/checkov
+TOOLS := .local/tools.stamp
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build up run stop test lint bench replay logs deploy clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(TOOLS) ## pinned tools into .local/ (done by the others when needed)
+
+# Again only when a pin changes.
+$(TOOLS): local/requirements.txt local/requirements-checkov.txt layer/requirements.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	@cargo --version >/dev/null
+	test -x $(PY) || python3 -m venv $(VENV)
+	$(PY) -m pip install --quiet --no-deps -r local/requirements.txt
+	$(PY) -m pip install --quiet --no-deps --require-hashes -r layer/requirements.txt
+	test -x .local/checkov/bin/python || python3 -m venv .local/checkov
+	.local/checkov/bin/python -m pip install --quiet --no-deps -r local/requirements-checkov.txt
+	mkdir -p .local/bin
+	ln -sf "$$($(PY) -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" .local/bin/ffmpeg
+	@touch $@
+
+# The six functions of template.yaml and nothing else. `sam build` asks cargo-lambda for each by
+# its binary's name, from the root; asked once for all of them beforehand, the same way, cargo
+# shows its progress, and nothing is compiled twice.
+build: setup ## the functions as `sam build` makes them, dev profile, for the local engine
+	cargo lambda build --compiler cargo $(addprefix --bin ,$(FUNCTIONS))
+	@$(PY) local/engine.py build
+
+up: build ## the engine on 127.0.0.1:PORT, deployed to with `sam deploy`
+	@$(PY) local/engine.py start --port $(PORT)
+	@$(PY) local/engine.py deploy --quiet
+
+run: up ## upload FILE (or a sample) in SIZES and watch it become a stream
+	@$(PY) local/run.py --sizes $(SIZES) $(if $(FILE),--file "$(FILE)")
+
+stop: ## end the engine and forget its state
+	@test ! -x $(PY) || $(PY) local/engine.py stop --wipe
+
+test: setup lint build ## everything
+	@status=0; cargo test --workspace || status=$$?; \
+	    $(PY) local/engine.py stop --name e2e --wipe; exit $$status
+
+lint: setup ## formats, lints, template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	sam validate --lint
+	cfn-lint template.yaml
+	@$(PY) local/transform.py >.local/transformed.json
+	$(CHECKOV) --config-file .checkov.yaml --file .local/transformed.json
+
+bench: build ## what it costs and how fast it is
+	@$(PY) bench/run.py
+
+replay: setup ## send the sample E=events/<function>/<file>.json into the running engine
+	@$(PY) local/replay.py "$(E)"
+
+logs: setup ## what the functions logged; F=transcode for one, FOLLOW=1 to go on
+	@$(PY) local/logs.py $(if $(F),--function $(F)) $(if $(FOLLOW),--follow)
+
+deploy: setup ## to AWS, guided; ARCH=arm64 for Graviton
+	ARCH=$(ARCH) PYTHON=$(abspath $(PY)) sam build --parameter-overrides Architecture=$(ARCH)
+	sam deploy --guided --parameter-overrides Architecture=$(ARCH)
+
+clean: stop ## also remove what was built and installed
+	rm -rf .aws-sam .local target

@@ -1,0 +1,6 @@
+//! The client against a server that loses things.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod server;

@@ -1,0 +1,160 @@
+//! Codecs that are accepted, by the names that containers and ffmpeg give them.
+
+/// ffmpeg's name of an accepted picture codec, by the four letters of an MP4 or QuickTime
+/// sample entry (mp4ra.org, ffmpeg's `libavformat/isom_tags.c`).
+pub(crate) fn video_by_fourcc(fourcc: [u8; 4]) -> Option<&'static str> {
+    Some(match &fourcc {
+        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" | b"ai12" | b"ai13"
+        | b"ai15" | b"ai55" | b"AVin" => "h264",
+        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => "hevc",
+        b"vp08" => "vp8",
+        b"vp09" => "vp9",
+        b"av01" | b"dav1" => "av1",
+        b"apch" | b"apcn" | b"apcs" | b"apco" | b"ap4h" | b"ap4x" => "prores",
+        b"mp4v" | b"DIVX" | b"XVID" | b"3IV2" => "mpeg4",
+        b"s263" | b"h263" | b"H263" => "h263",
+        b"jpeg" | b"mjpa" | b"mjpb" | b"mjpg" | b"AVDJ" => "mjpeg",
+        b"AVdn" | b"AVdh" => "dnxhd",
+        b"CFHD" => "cfhd",
+        b"dvc " | b"dvcp" | b"dvpp" | b"dv5n" | b"dv5p" | b"dvh5" | b"dvh6" | b"dvhp"
+        | b"dvhq" | b"dvsd" | b"AVdv" => "dvvideo",
+        b"mp1v" | b"m1v1" | b"m1v " => "mpeg1video",
+        b"mp2v" | b"m2v1" | b"hdv1" | b"hdv2" | b"hdv3" | b"hdv4" | b"hdv5" | b"hdv6"
+        | b"hdv7" | b"hdv8" | b"hdv9" | b"hdva" | b"mx5n" | b"mx5p" | b"mx4n" | b"mx4p"
+        | b"mx3n" | b"mx3p" | b"xdv1" | b"xdv2" | b"xdv3" | b"xdv4" | b"xdv5" | b"xdv6"
+        | b"xdv7" | b"xdv8" | b"xdv9" | b"xdva" | b"xdvb" | b"xdvc" | b"xdvd" | b"xdve"
+        | b"xdvf" | b"xd54" | b"xd55" | b"xd59" | b"xd5a" | b"xd5b" | b"xd5c" | b"xd5d"
+        | b"xd5e" | b"xd5f" => "mpeg2video",
+        b"vc-1" => "vc1",
+        b"FFV1" => "ffv1",
+        b"rle " => "qtrle",
+        b"SVQ3" => "svq3",
+        b"2vuy" | b"v210" | b"yuv2" | b"raw " => "rawvideo",
+        _ => return None,
+    })
+}
+
+/// ffmpeg's name of a picture codec by the object type of an `esds` box (ISO/IEC 14496-1).
+pub(crate) fn video_by_object_type(object_type: u8) -> Option<&'static str> {
+    Some(match object_type {
+        0x20 => "mpeg4",
+        0x21 => "h264",
+        0x23 => "hevc",
+        0x60..=0x65 => "mpeg2video",
+        0x6a => "mpeg1video",
+        0x6c => "mjpeg",
+        0xb1 => "vp9",
+        _ => return None,
+    })
+}
+
+/// ffmpeg's name of an accepted sound codec by the four letters of a sample entry. PCM
+/// begins with `pcm_`.
+pub(crate) fn audio_by_fourcc(fourcc: [u8; 4]) -> Option<&'static str> {
+    Some(match &fourcc {
+        b"mp4a" => "aac",
+        b".mp3" | b"mp3 " | [b'm', b's', 0, b'U'] => "mp3",
+        b"ac-3" | b"sac3" => "ac3",
+        b"ec-3" => "eac3",
+        b"Opus" => "opus",
+        b"fLaC" => "flac",
+        b"alac" => "alac",
+        b"samr" => "amrnb",
+        b"sawb" => "amrwb",
+        b"dtsc" | b"dtsh" | b"dtsl" => "dca",
+        b"sowt" => "pcm_s16le",
+        b"twos" => "pcm_s16be",
+        b"raw " | b"NONE" => "pcm_u8",
+        b"in24" => "pcm_s24be",
+        b"in32" => "pcm_s32be",
+        b"fl32" => "pcm_f32be",
+        b"fl64" => "pcm_f64be",
+        b"lpcm" | b"ipcm" | b"fpcm" => "pcm_s16le",
+        b"ulaw" => "pcm_mulaw",
+        b"alaw" => "pcm_alaw",
+        b"ima4" => "adpcm_ima_qt",
+        _ => return None,
+    })
+}
+
+/// ffmpeg's name of a sound codec by the object type of an `esds` box.
+pub(crate) fn audio_by_object_type(object_type: u8) -> Option<&'static str> {
+    Some(match object_type {
+        0x40 | 0x66..=0x68 => "aac",
+        0x69 | 0x6b => "mp3",
+        0xa5 => "ac3",
+        0xa6 => "eac3",
+        0xa9 => "dca",
+        0xad => "opus",
+        0xdd => "vorbis",
+        _ => return None,
+    })
+}
+
+/// ffmpeg's name of an accepted picture codec by Matroska's codec id
+/// (matroska.org, "Codec Mappings").
+pub(crate) fn video_by_matroska(codec_id: &str) -> Option<&'static str> {
+    Some(match codec_id {
+        "V_MPEG4/ISO/AVC" => "h264",
+        "V_MPEGH/ISO/HEVC" => "hevc",
+        "V_VP8" => "vp8",
+        "V_VP9" => "vp9",
+        "V_AV1" => "av1",
+        "V_PRORES" => "prores",
+        "V_MPEG4/ISO/ASP" | "V_MPEG4/ISO/SP" | "V_MPEG4/ISO/AP" => "mpeg4",
+        "V_MPEG2" => "mpeg2video",
+        "V_MPEG1" => "mpeg1video",
+        "V_MJPEG" => "mjpeg",
+        "V_FFV1" => "ffv1",
+        "V_THEORA" => "theora",
+        _ => return None,
+    })
+}
+
+/// ffmpeg's name of an accepted sound codec by Matroska's codec id.
+pub(crate) fn audio_by_matroska(codec_id: &str) -> Option<&'static str> {
+    Some(match codec_id {
+        "A_AAC" => "aac",
+        "A_MPEG/L3" => "mp3",
+        "A_MPEG/L2" => "mp2",
+        "A_OPUS" => "opus",
+        "A_VORBIS" => "vorbis",
+        "A_FLAC" => "flac",
+        "A_ALAC" => "alac",
+        "A_AC3" => "ac3",
+        "A_EAC3" => "eac3",
+        "A_DTS" => "dca",
+        "A_TRUEHD" => "truehd",
+        "A_PCM/INT/LIT" => "pcm_s16le",
+        "A_PCM/INT/BIG" => "pcm_s16be",
+        "A_PCM/FLOAT/IEEE" => "pcm_f32le",
+        id if id.starts_with("A_AAC/") => "aac",
+        _ => return None,
+    })
+}
+
+/// The accepted picture codec of that name, as ffmpeg prints it.
+pub(crate) fn video_by_name(name: &str) -> Option<&'static str> {
+    VIDEO_NAMES.iter().copied().find(|known| *known == name)
+}
+
+/// The accepted sound codec of that name, as ffmpeg prints it.
+pub(crate) fn audio_by_name(name: &str) -> Option<&'static str> {
+    AUDIO_NAMES.iter().copied().find(|known| *known == name)
+}
+
+const VIDEO_NAMES: &[&str] = &[
+    "h264", "hevc", "vp8", "vp9", "av1", "prores", "mpeg4", "mpeg2video", "mpeg1video",
+    "mjpeg", "dnxhd", "h263", "cfhd", "dvvideo", "vc1", "ffv1", "theora", "qtrle", "svq3",
+    "rawvideo", "wmv1", "wmv2", "wmv3", "msmpeg4v2", "msmpeg4v3", "flv1", "vp6f", "huffyuv",
+    "ffvhuff", "utvideo", "magicyuv", "jpeg2000",
+];
+
+const AUDIO_NAMES: &[&str] = &[
+    "aac", "mp3", "mp2", "mp1", "opus", "vorbis", "flac", "alac", "ac3", "eac3", "dca",
+    "dts", "truehd", "amrnb", "amr_nb", "amrwb", "amr_wb", "wmav1", "wmav2", "speex",
+    "nellymoser", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "adpcm_swf", "pcm_u8",
+    "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be",
+    "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_mulaw", "pcm_alaw",
+    "pcm_bluray", "pcm_dvd", "s302m", "aac_latm",
+];

@@ -1,0 +1,128 @@
+//! A nominal frame rate out of frame times.
+
+use std::collections::BTreeMap;
+
+use cattube_contract::media::Rational;
+
+/// Rates that cameras and films have.
+const KNOWN: [(u32, u32); 14] = [
+    (24_000, 1_001), (24, 1), (25, 1), (30_000, 1_001), (30, 1), (48, 1), (50, 1),
+    (60_000, 1_001), (60, 1), (90, 1), (100, 1), (120_000, 1_001), (120, 1), (240, 1),
+];
+
+/// What is said when nothing is known.
+pub(crate) const FALLBACK: Rational = Rational { num: 30, den: 1 };
+
+/// Frames more than this need not be counted to find the most common distance.
+const ENOUGH: usize = 10_000;
+
+/// The nominal rate of frames at these times (rising, in ticks), within 1 to 240.
+///
+/// The most common distance decides. Where all distances are equal it is exact; else a
+/// known rate that the distance stands for after rounding to ticks is meant.
+pub(crate) fn nominal(times: &[i64], timescale: u32) -> Rational {
+    let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
+    for pair in times.windows(2).take(ENOUGH) {
+        if let [a, b] = pair
+            && let Ok(gap @ 1..) = u32::try_from(b.saturating_sub(*a))
+        {
+            let count = counts.entry(gap).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    let Some((gap, _)) = counts.iter().max_by_key(|(_, count)| **count) else {
+        return FALLBACK;
+    };
+    if counts.len() > 1
+        && let Some(known) = snap(timescale, *gap, mean_gap(&counts))
+    {
+        return known;
+    }
+    clamp(timescale, *gap)
+}
+
+/// The mean of the distances that are at most twice the commonest, in 1/1000 tick.
+fn mean_gap(counts: &BTreeMap<u32, u32>) -> u64 {
+    let commonest = counts
+        .iter()
+        .max_by_key(|(_, count)| **count)
+        .map_or(1, |(gap, _)| *gap);
+    let usual = counts
+        .iter()
+        .filter(|(gap, _)| **gap < commonest.saturating_mul(3) / 2);
+    let (sum, count) = usual.fold((0_u64, 0_u64), |(sum, total), (gap, count)| {
+        let gap_sum = u64::from(*gap).saturating_mul(u64::from(*count));
+        (sum.saturating_add(gap_sum), total.saturating_add(u64::from(*count)))
+    });
+    sum.saturating_mul(1_000).checked_div(count).unwrap_or(0)
+}
+
+/// The known rate whose distance is within a tick of `gap` and nearest to the mean.
+fn snap(timescale: u32, gap: u32, mean_milliticks: u64) -> Option<Rational> {
+    KNOWN
+        .iter()
+        .filter_map(|(num, den)| {
+            let exact = u64::from(timescale)
+                .saturating_mul(u64::from(*den))
+                .saturating_mul(1_000)
+                .checked_div(u64::from(*num))?;
+            let off = exact.abs_diff(u64::from(gap).saturating_mul(1_000));
+            (off < 1_000).then_some((
+                exact.abs_diff(mean_milliticks),
+                Rational { num: *num, den: *den },
+            ))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, rate)| rate)
+}
+
+/// The reduced fraction, or the nearer bound of 1 to 240.
+pub(crate) fn clamp(num: u32, den: u32) -> Rational {
+    if den == 0 || num < den {
+        return Rational { num: 1, den: 1 };
+    }
+    if u64::from(num) > u64::from(den).saturating_mul(240) {
+        return Rational { num: 240, den: 1 };
+    }
+    let divisor = greatest_common_divisor(num, den);
+    Rational {
+        num: num.checked_div(divisor).unwrap_or(num),
+        den: den.checked_div(divisor).unwrap_or(den),
+    }
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        a = b;
+        b = rest;
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(num: u32, den: u32) -> Rational {
+        Rational { num, den }
+    }
+
+    #[test]
+    fn exact_distances_are_exact_and_rounded_ones_snap() {
+        let exact: Vec<i64> = (0..100).map(|n| n * 1_001).collect();
+        assert_eq!(nominal(&exact, 30_000), rate(30_000, 1_001));
+        let odd: Vec<i64> = (0..100).map(|n| n * 7).collect();
+        assert_eq!(nominal(&odd, 90), rate(90, 7));
+        let millis = |num: i64, den: i64| -> Vec<i64> {
+            (0..300).map(|n| (n * 1_000 * den + num / 2) / num).collect()
+        };
+        assert_eq!(nominal(&millis(30, 1), 1_000), rate(30, 1));
+        assert_eq!(nominal(&millis(30_000, 1_001), 1_000), rate(30_000, 1_001));
+        assert_eq!(nominal(&millis(24_000, 1_001), 1_000), rate(24_000, 1_001));
+        assert_eq!(nominal(&millis(60, 1), 1_000), rate(60, 1));
+        assert_eq!(nominal(&[5], 1_000), FALLBACK);
+        assert_eq!(nominal(&[0, 1, 2], 1_000_000), rate(240, 1));
+        assert_eq!(nominal(&[0, 5_000], 1_000), rate(1, 1));
+    }
+}

@@ -1,0 +1,281 @@
+//! What an H.264 or HEVC sequence parameter set says of a picture's colours and shape.
+
+use cattube_contract::media::{DynamicRange, Rational};
+
+use super::reader::{BitReader, Reader};
+
+/// The parts of a video usability information block that matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Vui {
+    /// The shape of a pixel, if told.
+    pub(crate) pixel_aspect: Option<Rational>,
+    /// `transfer_characteristics` (ITU-T H.273 table 3), if told.
+    pub(crate) transfer: Option<u32>,
+}
+
+/// What a transfer characteristic of H.273 means for us.
+pub(crate) fn dynamic_range(transfer: u32) -> DynamicRange {
+    match transfer {
+        16 => DynamicRange::Pq,
+        18 => DynamicRange::Hlg,
+        _ => DynamicRange::Sdr,
+    }
+}
+
+/// Reads the first SPS of an `avcC` record (ISO/IEC 14496-15 §5.3.3.1).
+pub(crate) fn from_avcc(record: &[u8]) -> Option<Vui> {
+    let mut reader = Reader::new(record);
+    reader.skip(5)?;
+    if reader.u8()? & 0x1f == 0 {
+        return None;
+    }
+    let size = usize::from(reader.u16()?);
+    h264(&without_emulation(reader.take(size)?))
+}
+
+/// Reads the first SPS of an `hvcC` record (ISO/IEC 14496-15 §8.3.3.1).
+pub(crate) fn from_hvcc(record: &[u8]) -> Option<Vui> {
+    const SPS: u8 = 33;
+    let mut reader = Reader::new(record);
+    reader.skip(22)?;
+    for _ in 0..reader.u8()? {
+        let kind = reader.u8()? & 0x3f;
+        for _ in 0..reader.u16()? {
+            let size = usize::from(reader.u16()?);
+            let unit = reader.take(size)?;
+            if kind == SPS {
+                return hevc(&without_emulation(unit));
+            }
+        }
+    }
+    None
+}
+
+/// Takes out the 3 of every 0 0 3.
+fn without_emulation(unit: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(unit.len());
+    let mut zeros = 0_u8;
+    for byte in unit {
+        if zeros >= 2 && *byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if *byte == 0 { zeros.saturating_add(1) } else { 0 };
+        out.push(*byte);
+    }
+    out
+}
+
+/// ITU-T H.264 §7.3.2.1.1.
+fn h264(sps: &[u8]) -> Option<Vui> {
+    let mut bits = BitReader::new(sps);
+    bits.skip(8)?;
+    let profile = bits.bits(8)?;
+    bits.skip(16)?;
+    bits.golomb()?;
+    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+        let chroma = bits.golomb()?;
+        if chroma == 3 {
+            bits.skip(1)?;
+        }
+        bits.golomb()?;
+        bits.golomb()?;
+        bits.skip(1)?;
+        if bits.bit()? {
+            h264_scaling_lists(&mut bits, if chroma == 3 { 12 } else { 8 })?;
+        }
+    }
+    bits.golomb()?;
+    match bits.golomb()? {
+        0 => {
+            bits.golomb()?;
+        }
+        1 => {
+            bits.skip(1)?;
+            bits.signed_golomb()?;
+            bits.signed_golomb()?;
+            for _ in 0..bits.golomb()?.min(255) {
+                bits.signed_golomb()?;
+            }
+        }
+        _ => {}
+    }
+    bits.golomb()?;
+    bits.skip(1)?;
+    bits.golomb()?;
+    bits.golomb()?;
+    if !bits.bit()? {
+        bits.skip(1)?;
+    }
+    bits.skip(1)?;
+    if bits.bit()? {
+        for _ in 0..4 {
+            bits.golomb()?;
+        }
+    }
+    if bits.bit()? { vui(&mut bits) } else { Some(Vui::default()) }
+}
+
+fn h264_scaling_lists(bits: &mut BitReader<'_>, count: u32) -> Option<()> {
+    for list in 0..count {
+        if !bits.bit()? {
+            continue;
+        }
+        let (mut last, mut next) = (8_i64, 8_i64);
+        for _ in 0..if list < 6 { 16 } else { 64 } {
+            if next != 0 {
+                next = last.saturating_add(bits.signed_golomb()?).rem_euclid(256);
+            }
+            last = if next == 0 { last } else { next };
+        }
+    }
+    Some(())
+}
+
+/// ITU-T H.265 §7.3.2.2.1.
+fn hevc(sps: &[u8]) -> Option<Vui> {
+    let mut bits = BitReader::new(sps);
+    bits.skip(16 + 4)?;
+    let layers = bits.bits(3)?;
+    bits.skip(1)?;
+    hevc_profile_tier_level(&mut bits, layers)?;
+    bits.golomb()?;
+    if bits.golomb()? == 3 {
+        bits.skip(1)?;
+    }
+    bits.golomb()?;
+    bits.golomb()?;
+    if bits.bit()? {
+        for _ in 0..4 {
+            bits.golomb()?;
+        }
+    }
+    bits.golomb()?;
+    bits.golomb()?;
+    let poc_bits = bits.golomb()?.saturating_add(4);
+    let sets = if bits.bit()? { layers.saturating_add(1) } else { 1 };
+    for _ in 0..sets.saturating_mul(3) {
+        bits.golomb()?;
+    }
+    for _ in 0..6 {
+        bits.golomb()?;
+    }
+    if bits.bit()? && bits.bit()? {
+        hevc_scaling_lists(&mut bits)?;
+    }
+    bits.skip(2)?;
+    if bits.bit()? {
+        bits.skip(8)?;
+        bits.golomb()?;
+        bits.golomb()?;
+        bits.skip(1)?;
+    }
+    hevc_reference_sets(&mut bits)?;
+    if bits.bit()? {
+        for _ in 0..bits.golomb()?.min(32) {
+            bits.bits(poc_bits)?;
+            bits.skip(1)?;
+        }
+    }
+    bits.skip(2)?;
+    if bits.bit()? { vui(&mut bits) } else { Some(Vui::default()) }
+}
+
+fn hevc_profile_tier_level(bits: &mut BitReader<'_>, layers: u32) -> Option<()> {
+    bits.skip(88 + 8)?;
+    let mut has = Vec::new();
+    for _ in 0..layers {
+        has.push((bits.bit()?, bits.bit()?));
+    }
+    if layers > 0 {
+        for _ in layers..8 {
+            bits.skip(2)?;
+        }
+    }
+    for (profile, level) in has {
+        bits.skip(if profile { 88 } else { 0 })?;
+        bits.skip(if level { 8 } else { 0 })?;
+    }
+    Some(())
+}
+
+fn hevc_scaling_lists(bits: &mut BitReader<'_>) -> Option<()> {
+    for size in 0..4_u32 {
+        for _ in 0..if size == 3 { 2 } else { 6 } {
+            if !bits.bit()? {
+                bits.golomb()?;
+                continue;
+            }
+            if size > 1 {
+                bits.signed_golomb()?;
+            }
+            for _ in 0..if size == 0 { 16 } else { 64 } {
+                bits.signed_golomb()?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// ITU-T H.265 §7.3.7, for every set of the SPS.
+fn hevc_reference_sets(bits: &mut BitReader<'_>) -> Option<()> {
+    let mut pictures_before = 0_u32;
+    for set in 0..bits.golomb()?.min(64) {
+        if set > 0 && bits.bit()? {
+            bits.skip(1)?;
+            bits.golomb()?;
+            let mut pictures = 0_u32;
+            for _ in 0..=pictures_before {
+                let is_used = bits.bit()?;
+                if is_used || bits.bit()? {
+                    pictures = pictures.saturating_add(1);
+                }
+            }
+            pictures_before = pictures;
+            continue;
+        }
+        let negative = bits.golomb()?;
+        let total = negative.checked_add(bits.golomb()?).filter(|total| *total <= 32)?;
+        for _ in 0..total {
+            bits.golomb()?;
+            bits.skip(1)?;
+        }
+        pictures_before = total;
+    }
+    Some(())
+}
+
+/// The common front of H.264 annex E.1.1 and H.265 annex E.2.1.
+fn vui(bits: &mut BitReader<'_>) -> Option<Vui> {
+    let mut vui = Vui::default();
+    if bits.bit()? {
+        vui.pixel_aspect = match bits.bits(8)? {
+            255 => shape(bits.bits(16)?, bits.bits(16)?),
+            known => usize::try_from(known)
+                .ok()
+                .and_then(|known| SHAPES.get(known))
+                .and_then(|(num, den)| shape(*num, *den)),
+        };
+    }
+    if bits.bit()? {
+        bits.skip(1)?;
+    }
+    if bits.bit()? {
+        bits.skip(4)?;
+        if bits.bit()? {
+            bits.skip(8)?;
+            vui.transfer = Some(bits.bits(8)?);
+        }
+    }
+    Some(vui)
+}
+
+fn shape(num: u32, den: u32) -> Option<Rational> {
+    (num > 0 && den > 0).then_some(Rational { num, den })
+}
+
+/// H.264 table E-1, H.265 table E.1.
+const SHAPES: [(u32, u32); 17] = [
+    (0, 0), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11),
+    (80, 33), (18, 11), (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1),
+];

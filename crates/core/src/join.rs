@@ -1,0 +1,274 @@
+//! The join: which chunks of a video are done, and what can be said of it. Chunks are a
+//! set, never a counter: a chunk that two workers finish counts once.
+
+use std::collections::BTreeSet;
+
+use cattube_contract::Event;
+use cattube_contract::plan::{ChunkId, Track};
+use serde::{Deserialize, Serialize};
+
+/// How many chunks a plan has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkCounts {
+    /// Of pictures.
+    pub video: u32,
+    /// Of sound.
+    pub audio: u32,
+}
+
+/// Where the join of a video stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinPhase {
+    /// Nothing can be played yet.
+    #[default]
+    Gathering,
+    /// A head can be played.
+    Playable,
+    /// All can be played. Only a new generation or a deletion follows.
+    Ready,
+    /// The video was deleted. Nothing follows.
+    Deleted,
+}
+
+/// What is known of one video's chunks, of its newest generation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Join {
+    /// Which making of the video; 0 before anything is known.
+    pub generation: u32,
+    /// How many chunks there are, once the plan is known.
+    pub counts: Option<ChunkCounts>,
+    /// The chunks that are done.
+    pub done: BTreeSet<ChunkId>,
+    /// How many chunks of pictures the published head has.
+    pub published_head: u32,
+    /// Where it stands.
+    pub phase: JoinPhase,
+}
+
+/// What the join asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinStep {
+    /// Nothing: a chunk is missing, or all is said.
+    Wait,
+    /// Write playlists of the head: so many chunks of pictures and of sound.
+    PublishHead(ChunkCounts),
+    /// Write the final playlists.
+    Finish,
+}
+
+impl Join {
+    /// The join after an event. Events of an older generation change nothing; one of a
+    /// newer generation begins anew.
+    #[must_use]
+    pub fn evolve(mut self, event: &Event) -> Self {
+        if self.phase == JoinPhase::Deleted {
+            return self;
+        }
+        match event {
+            Event::VideoPlanned(planned) => {
+                if self.enter(planned.generation) {
+                    self.counts = Some(ChunkCounts {
+                        video: planned.video_chunk_count,
+                        audio: planned.audio_chunk_count,
+                    });
+                }
+            }
+            Event::ChunkTranscoded(transcoded) => {
+                if self.enter(transcoded.generation) {
+                    self.done.insert(transcoded.chunk);
+                }
+            }
+            Event::VideoDeleted(_) => {
+                self = Self {
+                    phase: JoinPhase::Deleted,
+                    ..Self::default()
+                };
+            }
+            Event::UploadRequested(_)
+            | Event::UploadFailed(_)
+            | Event::VideoUploaded(_)
+            | Event::VideoRejected(_)
+            | Event::PlanFailed(_)
+            | Event::ChunkFailed(_)
+            | Event::VideoPlayable(_)
+            | Event::VideoReady(_) => {}
+        }
+        self
+    }
+
+    /// Whether an event of `generation` counts; a newer one starts the join over.
+    fn enter(&mut self, generation: u32) -> bool {
+        if generation > self.generation {
+            *self = Self {
+                generation,
+                ..Self::default()
+            };
+        }
+        generation == self.generation
+    }
+
+    /// How many chunks from the first on are done without a gap.
+    #[must_use]
+    pub fn head(&self, track: Track) -> u32 {
+        (0..u32::MAX)
+            .find(|index| {
+                !self.done.contains(&ChunkId {
+                    track,
+                    index: *index,
+                })
+            })
+            .unwrap_or(u32::MAX)
+    }
+
+    /// What is to be done now. The head is published when it has doubled, so that a long
+    /// film's playlists are written a few times and not once a chunk.
+    #[must_use]
+    pub fn step(&self) -> JoinStep {
+        let Some(counts) = self.counts else {
+            return JoinStep::Wait;
+        };
+        if matches!(self.phase, JoinPhase::Ready | JoinPhase::Deleted) {
+            return JoinStep::Wait;
+        }
+        let head = ChunkCounts {
+            video: self.head(Track::Video).min(counts.video),
+            audio: self.head(Track::Audio).min(counts.audio),
+        };
+        if head == counts {
+            return JoinStep::Finish;
+        }
+        let sound_begins = counts.audio == 0 || head.audio > 0;
+        let grown = head.video > 0 && head.video >= self.published_head.saturating_mul(2);
+        if sound_begins && grown && head.video > self.published_head {
+            JoinStep::PublishHead(head)
+        } else {
+            JoinStep::Wait
+        }
+    }
+
+    /// The join after a step was carried out.
+    #[must_use]
+    pub fn after(mut self, step: JoinStep) -> Self {
+        match step {
+            JoinStep::Wait => {}
+            JoinStep::PublishHead(head) => {
+                self.published_head = head.video;
+                self.phase = JoinPhase::Playable;
+            }
+            JoinStep::Finish => self.phase = JoinPhase::Ready,
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cattube_contract::event::{ChunkTranscoded, VideoDeleted, VideoPlanned};
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    fn planned(generation: u32, video: u32, audio: u32) -> Event {
+        Event::VideoPlanned(VideoPlanned {
+            generation,
+            duration_ms: None,
+            source_width_px: 2,
+            source_height_px: 2,
+            renditions: vec![],
+            skipped_sizes: vec![],
+            video_chunk_count: video,
+            audio_chunk_count: audio,
+        })
+    }
+
+    fn done(generation: u32, chunk: &str) -> Event {
+        Event::ChunkTranscoded(ChunkTranscoded {
+            generation,
+            chunk: chunk.parse().unwrap(),
+            worker: "w".to_owned(),
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: Timestamp::UNIX_EPOCH,
+            read_bytes: 0,
+            written_bytes: 0,
+        })
+    }
+
+    fn run(events: &[Event]) -> (Join, u32) {
+        let mut finished = 0;
+        let join = events.iter().fold(Join::default(), |join, event| {
+            let join = join.evolve(event);
+            let step = join.step();
+            finished += u32::from(step == JoinStep::Finish);
+            join.after(step)
+        });
+        (join, finished)
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_with_doubles_finishes_exactly_once(
+            order in Just(vec![0_usize, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]).prop_shuffle()
+        ) {
+            let events = [planned(1, 3, 2), done(1, "v00000"), done(1, "v00001"), done(1, "v00002"), done(1, "a00000"), done(1, "a00001")];
+            let events: Vec<_> = order.iter().map(|place| events[*place].clone()).collect();
+            let (join, finished) = run(&events);
+            prop_assert_eq!(finished, 1);
+            prop_assert_eq!(join.phase, JoinPhase::Ready);
+        }
+
+        #[test]
+        fn it_never_finishes_with_a_chunk_missing(missing in 0_usize..5, repeats in 1_usize..4) {
+            let chunks = ["v00000", "v00001", "v00002", "a00000", "a00001"];
+            let mut events = vec![planned(1, 3, 2)];
+            for _ in 0..repeats {
+                for (place, chunk) in chunks.iter().enumerate() {
+                    if place != missing { events.push(done(1, chunk)); }
+                }
+            }
+            let (join, finished) = run(&events);
+            prop_assert_eq!(finished, 0);
+            prop_assert_ne!(join.phase, JoinPhase::Ready);
+        }
+    }
+
+    #[test]
+    fn generations_do_not_mix() {
+        let (join, finished) = run(&[
+            planned(2, 2, 0),
+            done(1, "v00000"),
+            done(2, "v00001"),
+            planned(1, 1, 0),
+        ]);
+        assert_eq!(finished, 0);
+        assert_eq!(join.generation, 2);
+        assert_eq!(join.done.len(), 1);
+    }
+
+    #[test]
+    fn a_head_needs_sound_and_doubles() {
+        let join = Join::default()
+            .evolve(&planned(1, 9, 1))
+            .evolve(&done(1, "v00000"));
+        assert_eq!(join.step(), JoinStep::Wait);
+        let join = join.evolve(&done(1, "a00000"));
+        let head = ChunkCounts { video: 1, audio: 1 };
+        assert_eq!(join.step(), JoinStep::PublishHead(head));
+        let join = join.after(JoinStep::PublishHead(head));
+        assert_eq!(join.step(), JoinStep::Wait);
+        let join = join.evolve(&done(1, "v00002"));
+        assert_eq!(join.step(), JoinStep::Wait);
+        let join = join.evolve(&done(1, "v00001"));
+        assert_eq!(
+            join.step(),
+            JoinStep::PublishHead(ChunkCounts { video: 3, audio: 1 })
+        );
+    }
+
+    #[test]
+    fn deletion_is_final() {
+        let deleted = Event::VideoDeleted(VideoDeleted { master_key: None });
+        let (join, finished) = run(&[deleted, planned(1, 1, 0), done(1, "v00000")]);
+        assert_eq!((join.phase, finished), (JoinPhase::Deleted, 0));
+    }
+}

@@ -1,0 +1,252 @@
+//! The upload: what may be asked for, how it is cut into parts, which are missing.
+
+use std::ops::RangeInclusive;
+
+use cattube_contract::VideoId;
+use cattube_contract::size::Sizes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+const MIB: u64 = 1 << 20;
+
+/// The largest master that is planned for: 5 TiB, S3's object limit of the design. (S3 takes
+/// more today; a part stays below 5 GiB either way.)
+pub const MAX_SIZE_BYTES: u64 = 5 << 40;
+
+/// Parts that S3 takes in one upload.
+pub const MAX_PARTS: u64 = 10_000;
+
+/// The least part size: S3 wants 5 MiB; 8 MiB keep a phone clip's requests few.
+const MIN_PART_BYTES: u64 = 8 * MIB;
+
+/// How many parts a middling upload is cut into, so that some go at once and a lost one
+/// costs little.
+const USUAL_PARTS: u64 = 250;
+
+/// The longest title, in characters.
+const MAX_TITLE_CHARS: usize = 200;
+
+/// How many part URLs one page may ask for.
+pub const PAGE_PARTS: RangeInclusive<u32> = 1..=1000;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadRequest {
+    /// What people will call it.
+    pub title: String,
+    /// The file's size.
+    pub size_bytes: u64,
+    /// The file's media type, as the client believes.
+    pub content_type: String,
+    /// The sizes required; `auto` if not said.
+    #[serde(default)]
+    pub sizes: Sizes,
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadState {
+    /// Parts may come.
+    Open,
+    /// The object is made.
+    Completed,
+    /// Given up.
+    Cancelled,
+}
+
+/// An upload, as `upload` remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its video.
+    pub video_id: VideoId,
+    /// What was asked for.
+    pub request: UploadRequest,
+    /// The store's name for the multipart upload.
+    pub store_upload: String,
+    /// The size of every part but the last.
+    pub part_size_bytes: u64,
+    /// Where it stands.
+    pub state: UploadState,
+    /// When it was granted.
+    pub created_at: Timestamp,
+}
+
+/// A request that cannot be granted; the text names the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct InvalidUpload {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Checks a request and says how large its parts are, in bytes.
+///
+/// # Errors
+/// [`InvalidUpload`] for the first field that is wrong.
+pub fn plan_parts(request: &UploadRequest) -> Result<u64, InvalidUpload> {
+    let fail = |field, reason: String| Err(InvalidUpload { field, reason });
+    let title_chars = request.title.chars().count();
+    if request.title.trim().is_empty() || title_chars > MAX_TITLE_CHARS {
+        return fail(
+            "title",
+            format!("expected 1 to {MAX_TITLE_CHARS} characters, got {title_chars}"),
+        );
+    }
+    if request.title.chars().any(char::is_control) {
+        return fail("title", "a control character".to_owned());
+    }
+    if request.size_bytes == 0 {
+        return fail("size_bytes", "an empty file is no video".to_owned());
+    }
+    if request.size_bytes > MAX_SIZE_BYTES {
+        return fail("size_bytes", format!("over {MAX_SIZE_BYTES} bytes"));
+    }
+    let media_type = &request.content_type;
+    let printable = media_type
+        .bytes()
+        .all(|b| b.is_ascii_graphic() || b == b' ');
+    if !printable || !media_type.contains('/') || media_type.len() > 100 {
+        return fail(
+            "content_type",
+            "expected a media type such as video/mp4".to_owned(),
+        );
+    }
+    Ok(part_size_bytes(request.size_bytes))
+}
+
+/// Whole mebibytes, at least 8 and as many as keep the parts within S3's number.
+fn part_size_bytes(size_bytes: u64) -> u64 {
+    let usual = size_bytes.div_ceil(USUAL_PARTS).min(64 * MIB);
+    let least = size_bytes.div_ceil(MAX_PARTS);
+    usual.max(least).max(MIN_PART_BYTES).next_multiple_of(MIB)
+}
+
+impl Upload {
+    /// How many parts.
+    #[must_use]
+    pub fn part_count(&self) -> u32 {
+        let count = self
+            .request
+            .size_bytes
+            .div_ceil(self.part_size_bytes.max(1));
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The size of part `number` (from 1), or `None` if there is no such part.
+    #[must_use]
+    pub fn part_bytes(&self, number: u32) -> Option<u64> {
+        if number == 0 || number > self.part_count() {
+            return None;
+        }
+        let start = self.part_size_bytes.checked_mul(u64::from(number - 1))?;
+        Some(self.part_size_bytes.min(self.request.size_bytes - start))
+    }
+
+    /// The numbers of the parts that have not arrived in full, given the numbers and sizes
+    /// of those that have.
+    #[must_use]
+    pub fn missing_parts(&self, arrived: &[(u32, u64)]) -> Vec<u32> {
+        let whole: std::collections::BTreeSet<u32> = arrived
+            .iter()
+            .filter(|(number, size)| self.part_bytes(*number) == Some(*size))
+            .map(|(number, _)| *number)
+            .collect();
+        (1..=self.part_count())
+            .filter(|number| !whole.contains(number))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn upload(size_bytes: u64) -> Upload {
+        let request = UploadRequest {
+            title: "a cat".to_owned(),
+            size_bytes,
+            content_type: "video/mp4".to_owned(),
+            sizes: Sizes::Auto,
+        };
+        Upload {
+            video_id: VideoId::new(Timestamp::UNIX_EPOCH, 1),
+            part_size_bytes: plan_parts(&request).unwrap(),
+            request,
+            store_upload: String::new(),
+            state: UploadState::Open,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_add_up_within_the_limits(size in 1..=MAX_SIZE_BYTES) {
+            let upload = upload(size);
+            let count = upload.part_count();
+            prop_assert!(u64::from(count) <= MAX_PARTS);
+            let last = upload.part_bytes(count).unwrap();
+            prop_assert!(last > 0 && last <= upload.part_size_bytes);
+            prop_assert_eq!(upload.part_size_bytes * u64::from(count - 1) + last, size);
+            prop_assert!(upload.part_size_bytes >= 5 * MIB && upload.part_size_bytes <= 5 << 30);
+        }
+    }
+
+    #[test]
+    fn a_short_part_is_missing() {
+        let upload = upload(20 * MIB);
+        assert_eq!(upload.part_count(), 3);
+        assert_eq!(upload.missing_parts(&[(1, 8 * MIB), (3, 1)]), [2, 3]);
+        assert_eq!(upload.part_bytes(0), None);
+        assert_eq!(upload.part_bytes(4), None);
+    }
+
+    #[test]
+    fn bad_requests_name_the_field() {
+        let good = upload(1).request;
+        let cases = [
+            (
+                UploadRequest {
+                    title: " ".to_owned(),
+                    ..good.clone()
+                },
+                "title",
+            ),
+            (
+                UploadRequest {
+                    title: "a\nb".to_owned(),
+                    ..good.clone()
+                },
+                "title",
+            ),
+            (
+                UploadRequest {
+                    size_bytes: 0,
+                    ..good.clone()
+                },
+                "size_bytes",
+            ),
+            (
+                UploadRequest {
+                    size_bytes: u64::MAX,
+                    ..good.clone()
+                },
+                "size_bytes",
+            ),
+            (
+                UploadRequest {
+                    content_type: "mp4".to_owned(),
+                    ..good
+                },
+                "content_type",
+            ),
+        ];
+        for (request, field) in cases {
+            assert_eq!(plan_parts(&request).unwrap_err().field, field);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Runs ffmpeg on the slice and checks what came out against the plan, frame by frame.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cattube_contract::media::TickRange;
+use cattube_contract::plan::{AudioEncoding, ChunkId, ChunkWork, VideoEncoding};
+use cattube_contract::report::{ChunkReport, FrameMark, RenditionReport, Seam, SegmentReport};
+use cattube_core::encode::{self, SliceInput};
+use cattube_core::package::{self, InitSegment, PackageError, Segment};
+use cattube_core::slice::Slice;
+use cattube_ports::Workspace;
+
+use crate::fetch::FILE;
+use crate::{Job, TranscodeError};
+
+/// How long ffmpeg may take: less than the function's own 300 s, so that there is time to
+/// say that it took too long.
+const ENCODE_LIMIT: Duration = Duration::from_secs(270);
+
+/// Threads of the decoder and of each encoder. Fixed, since x264's output depends on it and
+/// a chunk that is made twice must come out the same.
+const THREADS: u32 = 2;
+
+/// The name of the sound among the renditions.
+const AUDIO: &str = "audio";
+
+/// How much of ffmpeg's words goes into an event.
+const REASON_CHARS: usize = 400;
+
+/// One size of the chunk.
+pub(crate) struct MadeRendition {
+    pub(crate) name: String,
+    pub(crate) init: InitSegment,
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// Everything that came out.
+pub(crate) struct Made {
+    pub(crate) renditions: Vec<MadeRendition>,
+    pub(crate) seam: Option<Seam>,
+    pub(crate) thumbnails: Vec<(i64, Bytes)>,
+    pub(crate) poster: Option<Bytes>,
+}
+
+impl Made {
+    pub(crate) fn report(&self, chunk: ChunkId, read_bytes: u64) -> ChunkReport {
+        let renditions: BTreeMap<_, _> = self
+            .renditions
+            .iter()
+            .map(|made| (made.name.clone(), describe(made)))
+            .collect();
+        ChunkReport {
+            chunk,
+            renditions,
+            seam: self.seam,
+            thumbnail_pts: self.thumbnails.iter().map(|(pts, _)| *pts).collect(),
+            read_bytes,
+        }
+    }
+}
+
+fn describe(made: &MadeRendition) -> RenditionReport {
+    RenditionReport {
+        init_sha256: made.init.sha256.clone(),
+        codecs: made.init.codecs.clone(),
+        segments: made
+            .segments
+            .iter()
+            .map(|segment| SegmentReport {
+                start_pts: segment.start_pts,
+                duration_ticks: segment.duration_ticks,
+                size_bytes: u64::try_from(segment.bytes.len()).unwrap_or(u64::MAX),
+                frame_count: segment.frame_count,
+            })
+            .collect(),
+    }
+}
+
+pub(crate) async fn run(
+    job: &Job,
+    slice: &Slice,
+    workspace: &mut dyn Workspace,
+) -> Result<Made, TranscodeError> {
+    let input = SliceInput {
+        path: FILE.to_owned(),
+        format: slice.format.clone(),
+        origin_ticks: slice.origin_ticks,
+    };
+    match &job.chunk.work {
+        ChunkWork::Video {
+            range,
+            encoding,
+            makes_poster,
+        } => {
+            let args = encode::video_args(&input, *range, encoding, *makes_poster, THREADS);
+            start(workspace, &args).await?;
+            collect_video(slice, *range, encoding, *makes_poster, workspace).await
+        }
+        ChunkWork::Audio { range, encoding } => {
+            let args = encode::audio_args(&input, *range, encoding);
+            start(workspace, &args).await?;
+            collect_audio(*range, encoding, workspace).await
+        }
+    }
+}
+
+async fn start(workspace: &mut dyn Workspace, args: &[String]) -> Result<(), TranscodeError> {
+    let exit = workspace.run(args, ENCODE_LIMIT).await?;
+    if exit.success {
+        return Ok(());
+    }
+    let skipped = exit.stderr.chars().count().saturating_sub(REASON_CHARS);
+    let reason: String = exit.stderr.chars().skip(skipped).collect();
+    Err(TranscodeError::Encoder {
+        reason: reason.trim().to_owned(),
+    })
+}
+
+fn bad(file: &str) -> impl FnOnce(PackageError) -> TranscodeError {
+    let file = file.to_owned();
+    move |error| TranscodeError::Package { file, error }
+}
+
+/// The frames that the decoder gave must be those that the index promised.
+fn compare(slice: &Slice, frames: &[FrameMark], range: TickRange) -> Result<(), TranscodeError> {
+    let Some(expected) = &slice.expected_pts else {
+        return Ok(());
+    };
+    let decoded: Vec<i64> = frames
+        .iter()
+        .map(|frame| frame.pts)
+        .filter(|pts| (range.start..range.end).contains(pts))
+        .collect();
+    if decoded == *expected {
+        return Ok(());
+    }
+    let differs = expected
+        .iter()
+        .zip(&decoded)
+        .find(|(left, right)| left != right);
+    Err(TranscodeError::Frames {
+        expected: expected.len(),
+        decoded: decoded.len(),
+        at: differs.map_or(range.end, |(left, right)| *left.min(right)),
+    })
+}
+
+async fn collect_video(
+    slice: &Slice,
+    range: TickRange,
+    encoding: &VideoEncoding,
+    makes_poster: bool,
+    workspace: &dyn Workspace,
+) -> Result<Made, TranscodeError> {
+    let text = workspace.read(encode::FRAMES_FILE).await?;
+    let frames =
+        package::parse_frames(&String::from_utf8_lossy(&text)).map_err(bad(encode::FRAMES_FILE))?;
+    compare(slice, &frames, range)?;
+    let seam = package::seam(&frames, range).map_err(bad(encode::FRAMES_FILE))?;
+    let expected = package::expected_pts(&frames, range, encoding);
+    let mut renditions = Vec::new();
+    for (place, rendition) in encoding.renditions.iter().enumerate() {
+        let file = encode::rendition_file(place);
+        let bytes = workspace.read(&file).await?;
+        let encoded = package::read_encoded(&bytes).map_err(bad(&file))?;
+        renditions.push(MadeRendition {
+            name: rendition.name.clone(),
+            init: package::init_segment(&encoded).map_err(bad(&file))?,
+            segments: package::cut_video_segments(&encoded, &expected, range, encoding)
+                .map_err(bad(&file))?,
+        });
+    }
+    let mut thumbnails = Vec::new();
+    for name in workspace.list().await? {
+        if let Some(pts) = encode::thumbnail_pts(&name) {
+            thumbnails.push((pts, workspace.read(&name).await?));
+        }
+    }
+    thumbnails.sort_by_key(|(pts, _)| *pts);
+    let poster = if makes_poster {
+        Some(workspace.read(encode::POSTER_FILE).await?)
+    } else {
+        None
+    };
+    Ok(Made {
+        renditions,
+        seam: Some(seam),
+        thumbnails,
+        poster,
+    })
+}
+
+async fn collect_audio(
+    range: TickRange,
+    encoding: &AudioEncoding,
+    workspace: &dyn Workspace,
+) -> Result<Made, TranscodeError> {
+    let bytes = workspace.read(encode::AUDIO_FILE).await?;
+    let encoded = package::read_encoded(&bytes).map_err(bad(encode::AUDIO_FILE))?;
+    let rendition = MadeRendition {
+        name: AUDIO.to_owned(),
+        init: package::init_segment(&encoded).map_err(bad(encode::AUDIO_FILE))?,
+        segments: package::cut_audio_segments(&encoded, range, encoding)
+            .map_err(bad(encode::AUDIO_FILE))?,
+    };
+    Ok(Made {
+        renditions: vec![rendition],
+        seam: None,
+        thumbnails: Vec::new(),
+        poster: None,
+    })
+}

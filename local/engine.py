@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+"""The local engine: MiniStack and the edge, started, deployed to and stopped by name.
+
+An engine keeps everything it makes in .local/engine/<name>/. It listens on 127.0.0.1 only, and
+its root credentials are made at each start, so that no web page and no script that knows this
+repository can call it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = ROOT / ".local"
+ENGINES = LOCAL / "engine"
+BUILD = LOCAL / "build"
+STACK = "cattube"
+REGION = "us-east-1"
+AUDIENCE = "cattube"
+# Whose videos are those of `make run`.
+SUBJECT = "local-user"
+
+
+@dataclass
+class Process:
+    """A process of ours: the pid alone could be somebody else's by now."""
+
+    pid: int
+    started: str
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return None
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else cls(pid, fields[19])
+
+    def alive(self) -> bool:
+        return Process.of(self.pid) == self
+
+    def end(self) -> None:
+        """Asks the process to end, and insists after ten seconds."""
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            if not self.alive():
+                return
+            os.kill(self.pid, sig)
+            try:
+                await_that(lambda: not self.alive(), f"process {self.pid} ends", 10)
+            except TimeoutError:
+                continue
+
+
+@dataclass
+class Engine:
+    """What is written in engine.json."""
+
+    name: str
+    port: int
+    secret: str
+    processes: list[Process]
+
+    @property
+    def dir(self) -> Path:
+        return ENGINES / self.name
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def edge(self) -> str:
+        return f"http://127.0.0.1:{self.port + 1}"
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.edge}/issuer"
+
+    def aws_env(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": "localdev",
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.endpoint,
+        }
+
+    def client(self, service: str):
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="localdev",
+            aws_secret_access_key=self.secret,
+        )
+
+    def outputs(self) -> dict[str, str]:
+        file = self.dir / "outputs.json"
+        if not file.exists():
+            raise SystemExit(f"engine {self.name}: nothing is deployed (engine.py deploy)")
+        return json.loads(file.read_text())
+
+    def running(self) -> bool:
+        return bool(self.processes) and all(p.alive() for p in self.processes)
+
+    def save(self) -> None:
+        file = self.dir / "engine.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, name: str) -> Engine | None:
+        file = ENGINES / name / "engine.json"
+        if not file.exists():
+            return None
+        raw = json.loads(file.read_text())
+        raw["processes"] = [Process(**p) for p in raw["processes"]]
+        return cls(**raw)
+
+    @classmethod
+    def get(cls, name: str) -> Engine:
+        engine = cls.load(name)
+        if engine is None or not engine.running():
+            raise SystemExit(f"engine {name}: not running (engine.py start)")
+        return engine
+
+    def workers(self) -> Iterator[Process]:
+        """Function processes: what runs a binary that this engine has unpacked."""
+        ours = str(self.dir)
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                exe = os.readlink(entry / "exe")
+            except OSError:
+                continue
+            process = Process.of(int(entry.name))
+            if process is not None and exe.startswith(f"{ours}/"):
+                yield process
+
+
+def await_that(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s in vain: {what}")
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def spawn(engine: Engine, name: str, command: list[str], env: dict[str, str]) -> Process:
+    with (engine.dir / f"{name}.log").open("wb") as log:
+        child = subprocess.Popen(
+            command, env=env, cwd=engine.dir, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )
+    process = Process.of(child.pid)
+    if process is None:
+        raise SystemExit(f"{name} ended at once: see {engine.dir / name}.log")
+    return process
+
+
+def start(name: str, port: int) -> Engine:
+    engine = Engine.load(name)
+    if engine is not None and engine.running():
+        if engine.port != port:
+            raise SystemExit(f"engine {name} already runs, on port {engine.port}")
+        return engine
+    if engine is not None:
+        stop(name, wipe=True)
+    for p in (port, port + 1):
+        if not port_is_free(p):
+            raise SystemExit(f"port {p} is taken by another program; choose one with PORT=…")
+    engine = Engine(name, port, secrets.token_hex(20), [])
+    for part in ("tmp", "state"):
+        (engine.dir / part).mkdir(parents=True, exist_ok=True)
+    # A clean environment, because functions inherit all of MiniStack's: their PATH (ffmpeg), and
+    # the endpoint, without which they would call the real AWS.
+    env = {
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        "PATH": f"{LOCAL / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "TMPDIR": str(engine.dir / "tmp"),
+        **engine.aws_env(),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "AUTH": "true",
+        # In memory: with S3_PERSIST every ranged read would load the whole object (125 ms per
+        # 200 MB instead of 2), and `make stop` is to leave nothing.
+        "PERSIST_STATE": "0",
+        "S3_PERSIST": "0",
+        "STATE_DIR": str(engine.dir / "state"),
+        "LAMBDA_WARM_TTL_SECONDS": "20",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+    bin_dir = Path(sys.executable).parent
+    try:
+        engine.processes.append(spawn(engine, "engine", [str(bin_dir / "ministack")], env))
+        engine.save()
+        engine.processes.append(
+            spawn(engine, "edge", [sys.executable, str(ROOT / "local/edge.py"), name], {"PATH": env["PATH"]})
+        )
+        engine.save()
+        await_that(lambda: not engine.running() or answers(f"{engine.endpoint}/_ministack/ready"), "engine ready", 60)
+        await_that(
+            lambda: not engine.running() or answers(f"{engine.issuer}/.well-known/openid-configuration"), "edge ready", 30
+        )
+        if not engine.running():
+            raise SystemExit(f"the engine ended at once: see {engine.dir}/*.log")
+    except BaseException:
+        for process in engine.processes:
+            process.end()
+        raise
+    return engine
+
+
+def stop(name: str, *, wipe: bool) -> None:
+    engine = Engine.load(name)
+    if engine is not None:
+        for process in reversed(engine.processes):
+            process.end()
+        for process in engine.workers():
+            process.end()
+        engine.processes = []
+        engine.save()
+    if wipe:
+        shutil.rmtree(ENGINES / name, ignore_errors=True)
+
+
+def tool(*command: str, env: dict[str, str]) -> None:
+    """Runs a tool of the venv; shows what it said only if it fails."""
+    bin_dir = Path(sys.executable).parent
+    full = {**os.environ, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2", **env, "PATH": f"{bin_dir}:{os.environ['PATH']}"}
+    full.pop("AWS_PROFILE", None)
+    done = subprocess.run(command, cwd=ROOT, env=full, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        said = "\n".join(line for line in done.stdout.splitlines() if "Uploading to" not in line)
+        raise SystemExit(f"{shlex.join(command)}\n{said}\nfailed with {done.returncode}")
+
+
+def build() -> None:
+    """`sam build` in the dev profile, with cargo's own linker; the layer is for AWS only."""
+    tool(
+        "sam", "build", "--config-env", "local",
+        env={"SAM_BUILD_MODE": "debug", "CARGO_LAMBDA_COMPILER": "cargo", "AWS_DEFAULT_REGION": REGION},
+    )
+
+
+def digest(parameters: dict[str, str]) -> str:
+    """What a deployment is made of."""
+    sha = hashlib.sha256(json.dumps(parameters).encode())
+    for file in sorted(BUILD.rglob("*")):
+        if file.is_file():
+            sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+def deploy(name: str, stage: str, overrides: list[str]) -> dict[str, str]:
+    """`sam deploy` of template.yaml, then what MiniStack's CloudFormation drops."""
+    engine = Engine.get(name)
+    parameters = {
+        "Stage": stage,
+        "JwtIssuer": engine.issuer,
+        "JwtAudience": AUDIENCE,
+        "LocalEndpoint": engine.endpoint,
+        "LocalMediaBaseUrl": engine.edge,
+        # So that what `aws s3 cp` drops is seen by the one who runs `make run`.
+        "DropOwnerSubject": SUBJECT,
+        "WorkerLimit": str(max(2, os.cpu_count() or 2)),
+        **dict(pair.split("=", 1) for pair in overrides),
+    }
+    # sam zips every function to find out that nothing changed; this knows it at once.
+    done = engine.dir / "deployed.sha256"
+    wanted = digest(parameters)
+    if done.exists() and done.read_text() == wanted:
+        return engine.outputs()
+    done.unlink(missing_ok=True)
+    tool(
+        "sam", "deploy", "--config-env", "local",
+        "--parameter-overrides", *[f"{k}={v}" for k, v in parameters.items()],
+        env=engine.aws_env(),
+    )
+    fixups(engine)
+    stack = engine.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
+    (engine.dir / "outputs.json").write_text(json.dumps(outputs, indent=1))
+    done.write_text(wanted)
+    return outputs
+
+
+def fixups(engine: Engine) -> None:
+    """What MiniStack's CloudFormation drops or garbles and its own APIs take.
+
+    TTL; the API's CORS; and MaximumConcurrency, which a `!Ref` of a Number parameter leaves a
+    string there: its poller then fails for every queue.
+    """
+    cloudformation = engine.client("cloudformation")
+    body = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
+    template = json.loads(body) if isinstance(body, str) else body
+    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack["Parameters"]}
+    ids = {
+        r["LogicalResourceId"]: r["PhysicalResourceId"]
+        for r in cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    }
+    dynamodb, lambda_ = engine.client("dynamodb"), engine.client("lambda")
+    for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]:
+        limit = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        if limit is not None:
+            lambda_.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)})
+    for logical, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            now = dynamodb.describe_time_to_live(TableName=ids[logical])["TimeToLiveDescription"]
+            if now["TimeToLiveStatus"] != "ENABLED":
+                ttl = properties["TimeToLiveSpecification"]
+                dynamodb.update_time_to_live(
+                    TableName=ids[logical],
+                    TimeToLiveSpecification={"AttributeName": ttl["AttributeName"], "Enabled": True},
+                )
+        if resource["Type"] == "AWS::ApiGatewayV2::Api":
+            cors = {**properties["CorsConfiguration"], "AllowOrigins": parameters["AllowedOrigins"].split(",")}
+            cors["MaxAge"] = int(cors["MaxAge"])
+            engine.client("apigatewayv2").update_api(ApiId=ids[logical], CorsConfiguration=cors)
+
+
+def function_of(process: Process) -> str:
+    """Which function a worker serves."""
+    environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    name = next(v for v in environment if v.startswith(b"AWS_LAMBDA_FUNCTION_NAME="))
+    return name.decode().rpartition(f"{STACK}-")[2]
+
+
+def let_run(name: str, functions: list[str], *, enabled: bool) -> None:
+    """Stops or resumes what feeds these functions from their queues."""
+    lambda_ = Engine.get(name).client("lambda")
+    for function in functions:
+        for mapping in lambda_.list_event_source_mappings(FunctionName=f"{STACK}-{function}")["EventSourceMappings"]:
+            lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
+
+
+def describe(name: str) -> dict[str, object]:
+    engine = Engine.get(name)
+    outputs = engine.outputs()
+    return {
+        "endpoint": engine.endpoint,
+        "edge": engine.edge,
+        "api_url": outputs["ApiUrl"],
+        "media_base_url": outputs["MediaBaseUrl"],
+        "region": REGION,
+        "env": engine.aws_env(),
+        "subject": SUBJECT,
+        "token_command": [sys.executable, str(ROOT / "local/bearer.py"), "--name", name],
+        "log": str(engine.dir / "engine.log"),
+        "pid": engine.processes[0].pid,
+        "function_dir": str(engine.dir),
+        "outputs": outputs,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command, text in (
+        ("start", "start the engine and the edge; nothing to do if they run"),
+        ("deploy", "sam deploy of what `engine.py build` built"),
+        ("stop", "stop what start started"),
+        ("env", "print where everything is, as JSON or as export lines"),
+        ("build", "sam build of all functions, dev profile"),
+        ("workers", "print the function processes, as JSON"),
+        ("pause", "let these functions no more take from their queues"),
+        ("resume", "let them again"),
+    ):
+        sub = commands.add_parser(command, help=text)
+        if command != "build":
+            sub.add_argument("--name", default="run")
+        if command == "start":
+            sub.add_argument("--port", type=int, default=4566, help="the edge takes the next one")
+        if command == "deploy":
+            sub.add_argument("--stage", choices=("local", "test"), default="local")
+            sub.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE")
+            sub.add_argument("--quiet", action="store_true", help="do not print the outputs")
+        if command == "stop":
+            sub.add_argument("--wipe", action="store_true", help="and forget everything it made")
+        if command == "env":
+            sub.add_argument("--export", action="store_true", help="for a shell: eval \"$(… env --export)\"")
+        if command in ("pause", "resume"):
+            sub.add_argument("functions", nargs="+")
+    args = parser.parse_args()
+    match args.command:
+        case "start":
+            print(start(args.name, args.port).endpoint)
+        case "build":
+            build()
+        case "deploy":
+            outputs = deploy(args.name, args.stage, args.set)
+            if not args.quiet:
+                print(json.dumps(outputs, indent=1))
+        case "stop":
+            stop(args.name, wipe=args.wipe)
+        case "workers":
+            found = ({"pid": p.pid, "function": function_of(p)} for p in Engine.get(args.name).workers())
+            print(json.dumps(list(found)))
+        case "pause" | "resume":
+            let_run(args.name, args.functions, enabled=args.command == "resume")
+        case "env" if args.export:
+            for key, value in Engine.get(args.name).aws_env().items():
+                print(f"export {key}={shlex.quote(value)}")
+        case "env":
+            print(json.dumps(describe(args.name), indent=1))
+
+
+if __name__ == "__main__":
+    main()

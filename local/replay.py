@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Sends a sample of events/ to where its message would come from: replay.py FILE.
+
+A CatTube event goes into the bus, a command to its queue. S3's own events cannot be put by
+anybody but S3, so they go to the queue that the rule feeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import uuid
+from pathlib import Path
+
+from engine import Engine
+
+COMMAND_QUEUES = {"PlanVideo": "JobsQueueUrl", "TranscodeChunk": "ChunksQueueUrl"}
+
+
+def messages(sample: dict) -> list[dict]:
+    """The bodies of an SQS batch, or the one event that the file holds."""
+    if "Records" in sample:
+        return [json.loads(record["body"]) for record in sample["Records"]]
+    return [sample]
+
+
+def replay(engine: Engine, message: dict) -> str:
+    outputs = engine.outputs()
+    if str(message.get("source", "")).startswith("cattube."):
+        entry = {
+            "EventBusName": outputs["BusName"], "Source": message["source"],
+            "DetailType": message["detail-type"], "Detail": json.dumps(message["detail"]),
+        }
+        answer = engine.client("events").put_events(Entries=[entry])["Entries"][0]
+        return f"{message['detail-type']} -> bus {outputs['BusName']}, event {answer['EventId']}"
+    if message.get("source") == "aws.s3":
+        url, extra = outputs["IngestQueueUrl"], {}
+        kind = message["detail-type"]
+    else:
+        kind = message.get("command")
+        if kind not in COMMAND_QUEUES:
+            raise SystemExit("neither an event nor a command that has a queue")
+        url, extra = outputs[COMMAND_QUEUES[kind]], {"MessageGroupId": message["metadata"]["owner_id"]}
+        if url.endswith(".fifo"):
+            extra["MessageDeduplicationId"] = uuid.uuid4().hex
+    answer = engine.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message), **extra)
+    return f"{kind} -> queue {url.rsplit('/', 1)[1]}, message {answer['MessageId']}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--name", default="run")
+    args = parser.parse_args()
+    engine = Engine.get(args.name)
+    for message in messages(json.loads(args.file.read_text())):
+        print(replay(engine, message))
+
+
+if __name__ == "__main__":
+    main()
