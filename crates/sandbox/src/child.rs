@@ -77,7 +77,7 @@ impl Restrictions {
         drop_capabilities();
         set_no_new_privs(true)?;
         limits::apply(&self.resource_limits)?;
-        let is_landlocked = self.file_rules.as_ref().is_some_and(|_| false);
+        let is_landlocked = self.file_rules.as_ref().is_some_and(FileRules::put_on);
         // `apply_filter` makes two system calls and allocates nothing.
         let is_filtered = self
             .filters

@@ -93,9 +93,9 @@ pub struct Exit {
     pub max_rss_bytes: u64,
 }
 
-/// Closes this process's `/proc` entry to the child, for the kernels without Landlock (AWS
-/// Lambda's among them, at the time of writing): a child of the same user could read the
-/// parent's environment and memory there. To be called once, at the start of the program.
+/// Closes this process's `/proc` entry to the child, for kernels without Landlock (before
+/// 5.13, or where it is switched off): a child of the same user could read the parent's
+/// environment and memory there. To be called once, at the start of the program.
 ///
 /// The price is that debuggers cannot attach and that no core is dumped.
 ///

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use cattube_sandbox::{Exit, LandlockLevel, Limits, Sandbox, SandboxError, run};
+use cattube_sandbox::{Exit, LandlockLevel, Limits, Sandbox, SandboxError, hide_from_child, run};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -538,4 +538,11 @@ async fn what_cannot_be_run_is_an_error() {
         matches!(unreadable, Err(SandboxError::OpenPath(_))),
         "{unreadable:?}"
     );
+}
+
+#[test]
+fn the_parent_can_hide() {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+    hide_from_child().unwrap();
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
 }
