@@ -324,10 +324,11 @@ def deploy(name: str, stage: str, overrides: list[str]) -> dict[str, str]:
 
 
 def fixups(engine: Engine) -> None:
-    """What MiniStack's CloudFormation drops or garbles and its own APIs take.
+    """What MiniStack drops or takes otherwise than AWS, put right through its own APIs.
 
-    TTL; the API's CORS; and MaximumConcurrency, which a `!Ref` of a Number parameter leaves a
-    string there: its poller then fails for every queue.
+    Its CloudFormation drops TTL and the API's CORS, and leaves MaximumConcurrency a string where
+    it is a `!Ref`: its poller then fails for every queue. Its IAM asks for an action
+    SendMessageBatch, which AWS does not have (there SendMessage is enough).
     """
     cloudformation = engine.client("cloudformation")
     body = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
@@ -343,8 +344,17 @@ def fixups(engine: Engine) -> None:
         limit = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
         if limit is not None:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)})
+    iam = engine.client("iam")
     for logical, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in properties["Policies"]:
+                role = {"RoleName": ids[logical], "PolicyName": policy["PolicyName"]}
+                document = iam.get_role_policy(**role)["PolicyDocument"]
+                for statement in document["Statement"]:
+                    if statement["Action"] == "sqs:SendMessage":
+                        statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+                iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
         if resource["Type"] == "AWS::DynamoDB::Table":
             now = dynamodb.describe_time_to_live(TableName=ids[logical])["TimeToLiveDescription"]
             if now["TimeToLiveStatus"] != "ENABLED":

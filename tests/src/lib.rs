@@ -1,4 +1,7 @@
 //! A world for tests: every function's real handler over in-memory twins of S3, the bus,
-//! the queues and the tables, wired as `template.yaml` wires them.
+//! the queues and the tables, wired as `template.yaml` wires them; masters to feed it, and
+//! eyes to look at what comes out.
 
+pub mod frames;
+pub mod masters;
 pub mod world;

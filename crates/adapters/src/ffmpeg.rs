@@ -26,12 +26,22 @@ const MAX_CORES: u64 = 6;
 /// How much of standard output and error is kept.
 const OUTPUT_TAIL_BYTES: usize = 256 * 1024;
 
-/// How much of standard error goes into a message.
-const MESSAGE_CHARS: usize = 600;
-
 /// Runs the `ffmpeg` that is on the `PATH`.
 #[derive(Debug, Clone, Default)]
 pub struct Ffmpeg;
+
+impl Ffmpeg {
+    /// Makes this process's memory and environment unreadable to a child, once at the start
+    /// of a function, and gives the encoder.
+    ///
+    /// # Errors
+    /// [`PortError::Encoder`] if the kernel refuses.
+    pub fn start() -> Result<Self, PortError> {
+        cattube_sandbox::hide_from_child()
+            .map_err(|error| failure("hide", Fault::Permanent, error))?;
+        Ok(Self)
+    }
+}
 
 struct Folder {
     dir: TempDir,
@@ -69,17 +79,6 @@ impl Folder {
             ))
         }
     }
-}
-
-/// The last lines, without the addresses that ffmpeg prints.
-fn tail(stderr: &str) -> String {
-    let skipped = stderr.chars().count().saturating_sub(MESSAGE_CHARS);
-    stderr
-        .chars()
-        .skip(skipped)
-        .collect::<String>()
-        .trim()
-        .to_owned()
 }
 
 #[async_trait]
@@ -120,7 +119,7 @@ impl Workspace for Folder {
             return Err(failure("run", Fault::Transient, reason));
         }
         if let Some(signal) = exit.signal {
-            let reason = format!("ended by signal {signal}: {}", tail(&exit.stderr_tail));
+            let reason = format!("ended by signal {signal}");
             return Err(failure("run", Fault::Transient, reason));
         }
         Ok(EncoderExit {

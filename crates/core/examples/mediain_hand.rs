@@ -49,7 +49,7 @@ fn main() {
         format!("{{\"name\":\"{name}\",\"kind\":\"{kind}\",\"start\":{},\"end\":{},\"origin\":{},\"ts\":{},\"stream\":{},\"format\":\"{}\",\"parts\":{},\"bytes\":{},\"stored\":{},\"expected\":{}}}",
             range.start, range.end, s.origin_ticks, s.timescale, s.stream, s.format, s.parts.len(), s.master_bytes(), stored.len(), s.expected_pts.map_or("null".into(), |e| format!("{e:?}")))
     };
-    for (i, r) in chunking::cut_video(v, target).into_iter().enumerate() { lines.push(emit(format!("v{i:05}"), "v", r, slice::slice_video(&index, r))); }
+    for (i, r) in chunking::cut_video(v, target).into_iter().enumerate() { lines.push(emit(format!("v{i:05}"), "v", r, slice::slice_video_from(&index, r, std::env::var("PREROLL").map_or(0, |p| p.parse().unwrap())))); }
     if let Some(a) = &index.audio { for (i, r) in chunking::cut_audio(a).into_iter().enumerate() { lines.push(emit(format!("a{i:05}"), "a", r, slice::slice_audio(&index, a, r))); } }
     println!("{{\"size\":{size},\"v_origin\":{},\"v_ts\":{},\"v_stream\":{},\"a_origin\":{},\"a_stream\":{},\"a_rate\":{},\"slices\":[{}]}}", v.origin_ticks, v.timescale, v.stream, index.audio.as_ref().map_or(0, |a| a.origin_ticks), index.audio.as_ref().map_or(0, |a| a.stream), index.audio.as_ref().map_or(0, |a| a.sample_rate_hz), lines.join(","));
 }

@@ -13,7 +13,7 @@ pub const AUDIO_BITRATE_BPS: u64 = 128_000;
 /// The decoder's buffer holds this many seconds of the peak (x264's usual advice).
 pub(crate) const BUFFER_SECONDS: u64 = 2;
 
-/// x264's own default rate factor: visually close to the master.
+/// The rate factor of every rendition: x264's own default, visually close to the master.
 pub const DEFAULT_CRF: u8 = 23;
 
 /// The source's own size is worth making when it is more than this many per cent taller
@@ -38,33 +38,33 @@ const BUFFERED_FRAMES: u64 = 4;
 /// Limits of one level, ITU-T H.264 table A-1.
 struct Level {
     times_ten: u32,
-    /// Macroblocks a second.
-    max_mbps: u64,
-    /// Macroblocks a frame.
-    max_fs: u64,
-    /// Macroblocks in the decoded picture buffer.
-    max_dpb: u64,
-    /// Kilobits a second, before High profile's factor of 1.25.
-    max_br: u64,
-    /// Kilobits of buffer, before High profile's factor of 1.25.
-    max_cpb: u64,
+    /// `MaxMBPS`: macroblocks a second.
+    per_second: u64,
+    /// `MaxFS`: macroblocks a frame.
+    frame: u64,
+    /// `MaxDpbMbs`: macroblocks in the decoded picture buffer.
+    buffered: u64,
+    /// `MaxBR`: kilobits a second, before High profile's factor of 1.25.
+    kbps: u64,
+    /// `MaxCPB`: kilobits of buffer, before High profile's factor of 1.25.
+    buffer_kbits: u64,
 }
 
 const fn level(
     times_ten: u32,
-    max_mbps: u64,
-    max_fs: u64,
-    max_dpb: u64,
-    max_br: u64,
-    max_cpb: u64,
+    per_second: u64,
+    frame: u64,
+    buffered: u64,
+    kbps: u64,
+    buffer_kbits: u64,
 ) -> Level {
     Level {
         times_ten,
-        max_mbps,
-        max_fs,
-        max_dpb,
-        max_br,
-        max_cpb,
+        per_second,
+        frame,
+        buffered,
+        kbps,
+        buffer_kbits,
     }
 }
 
@@ -226,17 +226,17 @@ fn level_times_ten(width_px: u32, height_px: u32, frame_rate: Rational, peak_bps
     let macroblocks = |side: u32| u64::from(side.div_ceil(16));
     let (wide, high) = (macroblocks(width_px), macroblocks(height_px));
     let frame = wide * high;
-    let per_second = (frame * u64::from(frame_rate.num)).div_ceil(u64::from(frame_rate.den.max(1)));
+    let per_second = frame.saturating_mul(u64::from(frame_rate.num)).div_ceil(u64::from(frame_rate.den.max(1)));
     let fits = |level: &&Level| {
-        let side_limit = 8 * level.max_fs;
+        let side_limit = 8 * level.frame;
         // High profile's cpbBrVclFactor is 1,250 bits per unit (table A-2).
-        frame <= level.max_fs
+        frame <= level.frame
             && wide * wide <= side_limit
             && high * high <= side_limit
-            && per_second <= level.max_mbps
-            && frame * BUFFERED_FRAMES <= level.max_dpb
-            && peak_bps <= level.max_br * 1_250
-            && peak_bps * BUFFER_SECONDS <= level.max_cpb * 1_250
+            && per_second <= level.per_second
+            && frame * BUFFERED_FRAMES <= level.buffered
+            && peak_bps <= level.kbps * 1_250
+            && peak_bps * BUFFER_SECONDS <= level.buffer_kbits * 1_250
     };
     LEVELS.iter().find(fits).map_or(62, |level| level.times_ten)
 }

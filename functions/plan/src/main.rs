@@ -21,7 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         objects: Arc::new(S3::new(&aws, env::read(env::MASTERS_BUCKET)?)),
         bus: Arc::new(EventBridge::new(&aws, env::read(env::BUS_NAME)?, "plan")),
         chunks: Arc::new(Sqs::new(&aws, env::read(env::CHUNKS_QUEUE_URL)?)),
-        encoder: Arc::new(Ffmpeg),
+        encoder: Arc::new(Ffmpeg::start()?),
         clock: Arc::new(System),
         quality: Quality::Crf(DEFAULT_CRF),
     })

@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             env::read(env::BUS_NAME)?,
             "transcode",
         )),
-        encoder: Arc::new(Ffmpeg),
+        encoder: Arc::new(Ffmpeg::start()?),
         clock: Arc::new(System),
         name: worker_name(),
     })

@@ -4,6 +4,7 @@
 //! next span of the master that it needs.
 
 mod codec;
+mod matroska;
 mod mp4;
 pub mod probe_text;
 mod rate;
@@ -166,6 +167,8 @@ pub struct ClusterMap {
     /// Everything before the first cluster that a decoder needs: EBML header, segment
     /// header of unknown size, `Info` and `Tracks`, verbatim.
     pub head: Vec<u8>,
+    /// The first byte of the first cluster.
+    pub start: u64,
     /// The first byte after the last cluster.
     pub end: u64,
     /// Film time of the first picture.
@@ -181,7 +184,8 @@ pub struct Cue {
     pub pts: i64,
     /// Where its cluster begins in the master.
     pub cluster: u64,
-    /// Where its block begins in the master, where the file tells.
+    /// Where its block begins in the master, or up to 7 bytes behind that; where the file
+    /// tells.
     pub block: Option<u64>,
 }
 
@@ -231,7 +235,7 @@ const MAX_PIXELS: u64 = 2 * 8_192 * 4_320;
 pub fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
     match sniff::sniff(bytes)? {
         Container::Mp4 => mp4::index(bytes),
-        Container::Matroska => Err(IndexError::NeedProbe { format: "matroska" }),
+        Container::Matroska => matroska::index(bytes),
         Container::Other(format) => Err(IndexError::NeedProbe { format }),
     }
 }

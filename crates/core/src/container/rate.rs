@@ -76,6 +76,40 @@ fn snap(timescale: u32, gap: u32, mean_milliticks: u64) -> Option<Rational> {
         .map(|(_, rate)| rate)
 }
 
+/// The rate of frames that last so many nanoseconds; a known rate within 1/2,000 of it is
+/// meant.
+pub(crate) fn from_ns(frame_ns: u64) -> Rational {
+    let off = |(num, den): (u32, u32)| {
+        let exact = 1_000_000_000_u64
+            .saturating_mul(u64::from(den))
+            .checked_div(u64::from(num))?;
+        Some(exact.abs_diff(frame_ns))
+    };
+    KNOWN
+        .iter()
+        .filter_map(|(num, den)| Some((off((*num, *den))?, *num, *den)))
+        .min_by_key(|(off, ..)| *off)
+        .filter(|(off, ..)| off.saturating_mul(2_000) < frame_ns)
+        .map_or_else(
+            || u32::try_from(frame_ns).map_or(clamp(0, 1), |ns| clamp(1_000_000_000, ns)),
+            |(_, num, den)| Rational { num, den },
+        )
+}
+
+/// The reduced fraction; `None` if a part is 0 or does not fit.
+pub(crate) fn reduce(num: u64, den: u64) -> Option<Rational> {
+    let (mut a, mut b) = (num, den);
+    while let Some(rest) = a.checked_rem(b) {
+        a = b;
+        b = rest;
+    }
+    let reduced = Rational {
+        num: u32::try_from(num.checked_div(a)?).ok()?,
+        den: u32::try_from(den.checked_div(a)?).ok()?,
+    };
+    (reduced.num > 0 && reduced.den > 0).then_some(reduced)
+}
+
 /// The reduced fraction, or the nearer bound of 1 to 240.
 pub(crate) fn clamp(num: u32, den: u32) -> Rational {
     if den == 0 || num < den {
@@ -84,20 +118,7 @@ pub(crate) fn clamp(num: u32, den: u32) -> Rational {
     if u64::from(num) > u64::from(den).saturating_mul(240) {
         return Rational { num: 240, den: 1 };
     }
-    let divisor = greatest_common_divisor(num, den);
-    Rational {
-        num: num.checked_div(divisor).unwrap_or(num),
-        den: den.checked_div(divisor).unwrap_or(den),
-    }
-}
-
-fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    let (mut a, mut b) = (a, b);
-    while let Some(rest) = a.checked_rem(b) {
-        a = b;
-        b = rest;
-    }
-    a
+    reduce(u64::from(num), u64::from(den)).unwrap_or(FALLBACK)
 }
 
 #[cfg(test)]
@@ -121,6 +142,13 @@ mod tests {
         assert_eq!(nominal(&millis(30_000, 1_001), 1_000), rate(30_000, 1_001));
         assert_eq!(nominal(&millis(24_000, 1_001), 1_000), rate(24_000, 1_001));
         assert_eq!(nominal(&millis(60, 1), 1_000), rate(60, 1));
+        assert_eq!(from_ns(33_366_667), rate(30_000, 1_001));
+        assert_eq!(from_ns(41_708_333), rate(24_000, 1_001));
+        assert_eq!(from_ns(40_000_000), rate(25, 1));
+        assert_eq!(from_ns(u64::MAX), rate(1, 1));
+        assert_eq!(from_ns(1), rate(240, 1));
+        assert_eq!(reduce(1_920 * 1_080, 1_440 * 1_080), Some(rate(4, 3)));
+        assert_eq!(reduce(0, 1), None);
         assert_eq!(nominal(&[5], 1_000), FALLBACK);
         assert_eq!(nominal(&[0, 1, 2], 1_000_000), rate(240, 1));
         assert_eq!(nominal(&[0, 5_000], 1_000), rate(1, 1));

@@ -23,7 +23,9 @@ pub fn audio_args(input: &SliceInput, range: TickRange, encoding: &AudioEncoding
 }
 
 /// Cut on the source's own samples, resampled from there, so that the phase of the resampler
-/// is that of one encode of the whole film.
+/// is that of one encode of the whole film. The first `aresample` does nothing unless the
+/// decoder's rate is not the one that the container names (HE-AAC); `atrim` and `first_pts`
+/// count in samples of their input.
 fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> String {
     // The film's first chunk has no overlap: nothing is before it.
     let first = if range.start <= 0 {
@@ -43,8 +45,8 @@ fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> Stri
         )
     };
     format!(
-        "[0:a:0]asettb=1/{source_rate},asetpts=PTS-({origin}),atrim=start_pts={start}{cut},\
-         aresample={RATE_HZ}:async=1:first_pts={first},\
+        "[0:a:0]aresample={source_rate},asettb=1/{source_rate},asetpts=PTS-({origin}),\
+         atrim=start_pts={start}{cut},aresample={RATE_HZ}:async=1:first_pts={start},\
          aformat=sample_fmts=fltp:channel_layouts=stereo{fill},\
          asettb=1/{RATE_HZ},asetpts=N+({first_pts})[sound]",
         source_rate = encoding.source_rate_hz.max(1),

@@ -15,10 +15,14 @@ const RATE_HZ: u32 = 48_000;
 /// Packets to a segment: 4.27 s, and a 64 s chunk of 3,000 packets is 15 equal ones.
 const SEGMENT_PACKETS: usize = 200;
 
+/// The same in samples.
+pub(crate) const AUDIO_SEGMENT_SAMPLES: i64 = 204_800;
+
 /// Cuts an audio chunk into final segments. `range` is film time in samples of 48 kHz. A
 /// packet of time p decodes to the samples [p, p + 1024): the first chunk keeps the
 /// encoder's priming packet, later ones drop what is before their start, and all but the
-/// last (open end) what is at or after their end.
+/// last (open end) what is at or after their end. Only that last one may have no packet left,
+/// and then no segment.
 ///
 /// # Errors
 /// [`PackageError`] when packets are missing or do not follow each other.
@@ -43,6 +47,10 @@ pub fn cut_audio_segments(
         .filter(|sample| sample.pts >= shifted(start))
         .filter(|sample| range.end == i64::MAX || sample.pts < shifted(range.end))
         .collect();
+    if kept.is_empty() && range.end == i64::MAX && range.start > 0 {
+        // The sound ended before its last chunk began: containers may promise too much.
+        return Ok(Vec::new());
+    }
     check_packets(&kept, shifted(start), range, encoding)?;
 
     let timed: Vec<TimedSample<'_>> = kept
@@ -53,16 +61,19 @@ pub fn cut_audio_segments(
             duration_ticks: sample.duration_ticks,
         })
         .collect();
-    // What is left over after the last whole segment, if under half of one, joins it.
-    let whole = ((timed.len() + SEGMENT_PACKETS / 2) / SEGMENT_PACKETS).max(1);
+    // The priming packet joins the first segment, and what is left over after the last whole
+    // one, if under half of one, joins that.
+    let priming = usize::from(range.start <= 0);
+    let packets = timed.len().saturating_sub(priming);
+    let whole = ((packets + SEGMENT_PACKETS / 2) / SEGMENT_PACKETS).max(1);
+    let boundary = |place: usize| match place {
+        0 => 0,
+        _ if place == whole => timed.len(),
+        _ => priming + place * SEGMENT_PACKETS,
+    };
     let mut segments = Vec::with_capacity(whole);
     for place in 0..whole {
-        let from = place * SEGMENT_PACKETS;
-        let to = if place + 1 == whole {
-            timed.len()
-        } else {
-            from + SEGMENT_PACKETS
-        };
+        let (from, to) = (boundary(place), boundary(place + 1));
         let samples = timed.get(from..to).unwrap_or_default();
         let start_pts = samples.first().map_or(0, |timed| timed.dts);
         let lasts = samples

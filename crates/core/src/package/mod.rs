@@ -12,6 +12,7 @@ mod video;
 
 use mp4_atom::Codec;
 
+pub(crate) use audio::AUDIO_SEGMENT_SAMPLES;
 pub use audio::cut_audio_segments;
 pub use frames::{expected_pts, parse_frames, seam, seams_agree};
 pub use init::{InitSegment, init_segment};
