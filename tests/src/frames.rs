@@ -27,7 +27,7 @@ impl Frames {
             "scale={width_px}:{height_px}:flags=bicubic+accurate_rnd+bitexact,format=yuv420p"
         );
         let args = format!(
-            "-i {file} -map 0:v:0 -vf {filter} -fps_mode passthrough -enc_time_base filter -f framemd5 -"
+            "-copyts -i {file} -map 0:v:0 -vf {filter} -fps_mode passthrough -enc_time_base filter -f framemd5 -"
         );
         Self::parse(&String::from_utf8_lossy(&ffmpeg(dir, &args)))
     }

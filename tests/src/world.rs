@@ -63,11 +63,16 @@ pub struct World {
     chunks: MemoryQueue,
     /// The upload function.
     pub upload: Uploads,
-    ingest: Ingest,
-    plan: Planner,
-    transcode: Worker,
-    assemble: Assembler,
-    manage: Catalogue,
+    /// The ingest function.
+    pub ingest: Ingest,
+    /// The plan function.
+    pub plan: Planner,
+    /// The transcode function.
+    pub transcode: Worker,
+    /// The assemble function.
+    pub assemble: Assembler,
+    /// The manage function.
+    pub manage: Catalogue,
 }
 
 /// The body of the message that a rule makes of an event.
@@ -96,6 +101,15 @@ pub fn s3_body(created: &ObjectCreated, at: Timestamp) -> String {
         },
     })
     .to_string()
+}
+
+/// Whether the rule of `assemble` lets an event through.
+#[must_use]
+pub fn joins(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::VideoPlanned(_) | Event::ChunkTranscoded(_) | Event::VideoDeleted(_)
+    )
 }
 
 impl World {
@@ -186,11 +200,7 @@ impl World {
             .extend(bodies(self.chunks.drain()).map(Message::Chunk));
         for envelope in self.bus.drain() {
             let body = bus_body(&envelope);
-            let joins = matches!(
-                envelope.event,
-                Event::VideoPlanned(_) | Event::ChunkTranscoded(_) | Event::VideoDeleted(_)
-            );
-            if joins {
+            if joins(&envelope.event) {
                 self.waiting.push(Message::Join(body.clone()));
             }
             self.waiting.push(Message::Catalogue(body));

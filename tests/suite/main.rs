@@ -1,5 +1,5 @@
 //! The tests that need more than one crate, in one binary.
 
 mod exact;
-mod flow;
-mod rejected;
+mod samples;
+mod tree;

@@ -58,7 +58,9 @@ pub fn cut_audio(track: &AudioTrack) -> Vec<TickRange> {
     };
     let step = AUDIO_CHUNK_SAMPLES.max(end.div_euclid(i64::from(MAX_CHUNKS)));
     // Still a multiple of 64 s.
-    let step = step.saturating_add(AUDIO_CHUNK_SAMPLES - 1).div_euclid(AUDIO_CHUNK_SAMPLES)
+    let step = step
+        .saturating_add(AUDIO_CHUNK_SAMPLES - 1)
+        .div_euclid(AUDIO_CHUNK_SAMPLES)
         * AUDIO_CHUNK_SAMPLES;
     let mut cuts = vec![0];
     let mut at = step;

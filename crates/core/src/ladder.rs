@@ -226,7 +226,9 @@ fn level_times_ten(width_px: u32, height_px: u32, frame_rate: Rational, peak_bps
     let macroblocks = |side: u32| u64::from(side.div_ceil(16));
     let (wide, high) = (macroblocks(width_px), macroblocks(height_px));
     let frame = wide * high;
-    let per_second = frame.saturating_mul(u64::from(frame_rate.num)).div_ceil(u64::from(frame_rate.den.max(1)));
+    let per_second = frame
+        .saturating_mul(u64::from(frame_rate.num))
+        .div_ceil(u64::from(frame_rate.den.max(1)));
     let fits = |level: &&Level| {
         let side_limit = 8 * level.frame;
         // High profile's cpbBrVclFactor is 1,250 bits per unit (table A-2).
@@ -239,4 +241,132 @@ fn level_times_ten(width_px: u32, height_px: u32, frame_rate: Rational, peak_bps
             && peak_bps * BUFFER_SECONDS <= level.buffer_kbits * 1_250
     };
     LEVELS.iter().find(fits).map_or(62, |level| level.times_ten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FPS_30: Rational = Rational { num: 30, den: 1 };
+
+    fn names(ladder: &Ladder) -> Vec<&str> {
+        ladder
+            .renditions
+            .iter()
+            .map(|made| made.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn auto_takes_what_fits() {
+        for (width, height, expected) in [
+            (
+                3840,
+                2160,
+                vec!["2160p", "1440p", "1080p", "720p", "480p", "360p"],
+            ),
+            (1920, 1080, vec!["1080p", "720p", "480p", "360p"]),
+            (1080, 1920, vec!["1080p", "720p", "480p", "360p"]),
+            (1280, 800, vec!["800p", "720p", "480p", "360p"]),
+            (1280, 790, vec!["720p", "480p", "360p"]),
+            (320, 240, vec!["240p"]),
+            (641, 361, vec!["360p"]),
+            (1, 1, vec!["2p"]),
+            (0, 0, vec!["2p"]),
+        ] {
+            let ladder = choose_renditions(width, height, FPS_30, &Sizes::Auto);
+            assert_eq!(names(&ladder), expected, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn sizes_above_the_source_are_skipped_and_told() {
+        let listed = |sizes: &[u32]| Sizes::listed(sizes.to_vec()).unwrap();
+        let ladder = choose_renditions(1280, 720, FPS_30, &listed(&[2160, 1080, 720, 360]));
+        assert_eq!(names(&ladder), ["720p", "360p"]);
+        assert_eq!(ladder.skipped_sizes, [2160, 1080]);
+        let ladder = choose_renditions(639, 359, FPS_30, &listed(&[360]));
+        assert_eq!(names(&ladder), ["358p"]);
+        assert_eq!(
+            (
+                ladder.renditions[0].width_px,
+                ladder.renditions[0].height_px
+            ),
+            (638, 358)
+        );
+        assert_eq!(ladder.skipped_sizes, [360]);
+    }
+
+    #[test]
+    fn peaks_and_levels_are_sane() {
+        let fps_60 = Rational { num: 60, den: 1 };
+        let fps_2997 = Rational {
+            num: 30_000,
+            den: 1_001,
+        };
+        for (width, height, rate, bps, level) in [
+            (1920, 1080, FPS_30, 6_000_000, 40),
+            (1920, 1080, fps_2997, 5_999_000, 40),
+            (1920, 1080, fps_60, 9_000_000, 42),
+            (3840, 2160, FPS_30, 20_000_000, 51),
+            (3840, 2160, fps_60, 30_000_000, 52),
+            (1280, 720, FPS_30, 3_500_000, 31),
+            (640, 360, FPS_30, 900_000, 30),
+            (7680, 4320, FPS_30, 68_600_000, 60),
+        ] {
+            let made = &choose_renditions(width, height, rate, &Sizes::Auto).renditions[0];
+            let text = format!("{width}x{height} {rate:?}");
+            assert!(
+                made.max_bitrate_bps.abs_diff(bps) <= bps / 50,
+                "{text}: {made:?}"
+            );
+            assert_eq!(made.level_times_ten, level, "{text}");
+        }
+    }
+
+    #[test]
+    fn thumbnails_fit_their_box() {
+        assert_eq!(thumbnail_box(1920, 1080), (160, 90));
+        assert_eq!(thumbnail_box(1080, 1920), (90, 160));
+        assert_eq!(thumbnail_box(640, 480), (120, 90));
+        assert_eq!(thumbnail_box(4000, 2), (160, 2));
+        assert_eq!(thumbnail_box(0, 0), (2, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn a_ladder_never_upscales_and_keeps_the_aspect(
+            width in 2_u32..9_000, height in 2_u32..9_000,
+            num in 1_u32..240_000, den in 1_u32..1_002,
+            listed in proptest::option::of(proptest::collection::vec(144_u32..4_321, 1..10)),
+        ) {
+            let sizes = listed.map_or(Sizes::Auto, |list| Sizes::listed(list).unwrap());
+            let ladder = choose_renditions(width, height, Rational { num, den }, &sizes);
+            prop_assert!(!ladder.renditions.is_empty());
+            let mut seen = std::collections::BTreeSet::new();
+            for made in &ladder.renditions {
+                let (w, h) = (made.width_px, made.height_px);
+                prop_assert!(w <= width && h <= height && w % 2 == 0 && h % 2 == 0);
+                prop_assert!(w >= 2 && h >= 2);
+                prop_assert_eq!(&made.name, &format!("{}p", w.min(h)));
+                prop_assert!(seen.insert(made.name.clone()));
+                // The short side is exact; the long one loses less than its rounding.
+                let exact_long = u64::from(width.max(height)) * u64::from(w.min(h));
+                let long = u64::from(w.max(h)) * u64::from(width.min(height));
+                let slack = u64::from(width.max(height)) * 2 + u64::from(width.min(height)) * 2;
+                prop_assert!(long.abs_diff(exact_long) <= slack, "{}x{} of {}x{}", w, h, width, height);
+                prop_assert!(made.max_bitrate_bps > 0);
+                prop_assert!((10..=62).contains(&made.level_times_ten));
+            }
+            prop_assert!(ladder.skipped_sizes.iter().all(|size| *size > width.min(height)));
+        }
+
+        #[test]
+        fn any_numbers_make_a_ladder(width: u32, height: u32, num: u32, den: u32) {
+            let ladder = choose_renditions(width, height, Rational { num, den }, &Sizes::Auto);
+            prop_assert!(!ladder.renditions.is_empty());
+            let _ = thumbnail_box(width, height);
+        }
+    }
 }

@@ -93,7 +93,12 @@ pub fn slice_video_from(index: &MasterIndex, range: TickRange, preroll_ticks: i6
         Access::Whole => None,
     };
     sliced.unwrap_or_else(|| {
-        let VideoTrack { stream, timescale, origin_ticks, .. } = *track;
+        let VideoTrack {
+            stream,
+            timescale,
+            origin_ticks,
+            ..
+        } = *track;
         whole(index, format, stream, timescale, origin_ticks)
     })
 }
@@ -115,8 +120,19 @@ pub fn slice_audio(index: &MasterIndex, audio: &AudioTrack, range_48k: TickRange
         Access::Clusters(_) | Access::Whole => None,
     };
     sliced.unwrap_or_else(|| {
-        let AudioTrack { stream, timescale, origin_ticks, .. } = *audio;
-        whole(index, demuxer(index.container), stream, timescale, origin_ticks)
+        let AudioTrack {
+            stream,
+            timescale,
+            origin_ticks,
+            ..
+        } = *audio;
+        whole(
+            index,
+            demuxer(index.container),
+            stream,
+            timescale,
+            origin_ticks,
+        )
     })
 }
 

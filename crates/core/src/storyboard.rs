@@ -163,3 +163,136 @@ fn clock(ticks: i64, timescale: u32) -> String {
         minutes % 60
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use cattube_contract::media::{DynamicRange, Rational, Rotation};
+    use cattube_contract::plan::{PlannedVideo, VideoEncoding};
+    use cattube_contract::{OwnerId, VideoId};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn jpeg(width: u32, height: u32, level: u8) -> Vec<u8> {
+        let picture = RgbImage::from_pixel(width, height, image::Rgb([level, level, level]));
+        let mut bytes = Vec::new();
+        JpegEncoder::new(&mut bytes).encode_image(&picture).unwrap();
+        bytes
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            video_id: VideoId::new(jiff::Timestamp::UNIX_EPOCH, 7),
+            owner_id: OwnerId::of_subject("someone"),
+            generation: 1,
+            duration_ms: None,
+            source_width_px: 320,
+            source_height_px: 180,
+            video: PlannedVideo {
+                encoding: VideoEncoding {
+                    timescale: 1_000,
+                    shift_ticks: 10_000,
+                    frame_rate: Rational { num: 25, den: 1 },
+                    segment_ticks: 4_000,
+                    rotation: Rotation::None,
+                    dynamic_range: DynamicRange::Sdr,
+                    renditions: Vec::new(),
+                    thumbnail_ticks: 1_000,
+                    thumbnail_width_px: 160,
+                    thumbnail_height_px: 90,
+                },
+                chunks: Vec::new(),
+            },
+            audio: None,
+            skipped_sizes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn tiles_stand_in_rows_of_ten() {
+        let thumbnails: Vec<_> = (0..23)
+            .map(|at: u8| (i64::from(at), jpeg(32, 18, at * 10)))
+            .collect();
+        let sprite = compose(&thumbnails, 32, 18).unwrap();
+        let sprite = image::load_from_memory(&sprite).unwrap().into_luma8();
+        assert_eq!(sprite.dimensions(), (320, 54));
+        for at in 0..23_u32 {
+            let level = sprite.get_pixel(at % 10 * 32 + 16, at / 10 * 18 + 9).0[0];
+            assert!(u32::from(level).abs_diff(at * 10) < 4, "{at}: {level}");
+        }
+        let few = compose(&thumbnails[..3], 16, 8).unwrap();
+        let few = image::load_from_memory(&few).unwrap();
+        assert_eq!((few.width(), few.height()), (48, 8));
+    }
+
+    #[test]
+    fn hostile_thumbnails_are_refused() {
+        let refused = |bytes: Vec<u8>| {
+            let error = compose(&[(7, bytes)], 32, 18).unwrap_err();
+            assert!(
+                matches!(error, StoryboardError::Thumbnail { pts: 7, .. }),
+                "{error}"
+            );
+        };
+        refused(Vec::new());
+        refused(b"no picture at all".to_vec());
+        refused(jpeg(2_000, 8, 9));
+        let mut cut = jpeg(32, 18, 9);
+        cut.truncate(100);
+        refused(cut);
+        // A head that promises 65,500 by 65,500 pixels.
+        let mut huge = jpeg(32, 18, 9);
+        let frame = huge
+            .windows(2)
+            .position(|pair| pair == [0xff, 0xc0])
+            .unwrap();
+        huge[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
+        refused(huge);
+        let one = (0, jpeg(2, 2, 0));
+        for (thumbnails, width) in [
+            (Vec::new(), 2),
+            (vec![one.clone(); 101], 2),
+            (vec![one.clone()], 0),
+            (vec![one], 5_000),
+        ] {
+            assert_eq!(compose(&thumbnails, width, 2), Err(StoryboardError::Empty));
+        }
+    }
+
+    #[test]
+    fn the_times_cover_the_film_without_the_shift() {
+        let text = webvtt(&plan(), &[10_040, 11_040, 13_500], 3_725_250);
+        assert_eq!(
+            text,
+            "WEBVTT\n\n00:00:00.000 --> 00:00:01.040\nstoryboard.jpg#xywh=0,0,160,90\n\
+             \n00:00:01.040 --> 00:00:03.500\nstoryboard.jpg#xywh=160,0,160,90\n\
+             \n00:00:03.500 --> 01:02:05.250\nstoryboard.jpg#xywh=320,0,160,90\n"
+        );
+        assert_eq!(webvtt(&plan(), &[], 5), "WEBVTT\n");
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_is_bounded_ordered_and_even(count in 0_usize..2_000, max in 1_usize..120) {
+            let all: Vec<i64> = (0..).take(count).collect();
+            let chosen = choose(&all, max);
+            prop_assert!(chosen.len() <= max);
+            prop_assert_eq!(chosen.first(), all.first());
+            prop_assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert!(count > max || chosen == all);
+            // Never so few that over half of the tiles stand empty.
+            prop_assert!(chosen.len() * 2 >= max.min(count));
+        }
+
+        #[test]
+        fn no_bytes_make_the_composer_panic(
+            bytes: Vec<u8>, at in any::<prop::sample::Index>(), value: u8,
+        ) {
+            let _ = compose(&[(0, bytes)], 32, 18);
+            let mut changed = jpeg(32, 18, 100);
+            let at = at.index(changed.len());
+            changed[at] = value;
+            let _ = compose(&[(0, changed)], 32, 18);
+        }
+    }
+}

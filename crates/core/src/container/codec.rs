@@ -4,8 +4,8 @@
 /// sample entry (mp4ra.org, ffmpeg's `libavformat/isom_tags.c`).
 pub(crate) fn video_by_fourcc(fourcc: [u8; 4]) -> Option<&'static str> {
     Some(match &fourcc {
-        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" | b"ai12" | b"ai13"
-        | b"ai15" | b"ai55" | b"AVin" => "h264",
+        b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" | b"ai12" | b"ai13" | b"ai15"
+        | b"ai55" | b"AVin" => "h264",
         b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => "hevc",
         b"vp08" => "vp8",
         b"vp09" => "vp9",
@@ -16,15 +16,15 @@ pub(crate) fn video_by_fourcc(fourcc: [u8; 4]) -> Option<&'static str> {
         b"jpeg" | b"mjpa" | b"mjpb" | b"mjpg" | b"AVDJ" => "mjpeg",
         b"AVdn" | b"AVdh" => "dnxhd",
         b"CFHD" => "cfhd",
-        b"dvc " | b"dvcp" | b"dvpp" | b"dv5n" | b"dv5p" | b"dvh5" | b"dvh6" | b"dvhp"
-        | b"dvhq" | b"dvsd" | b"AVdv" => "dvvideo",
+        b"dvc " | b"dvcp" | b"dvpp" | b"dv5n" | b"dv5p" | b"dvh5" | b"dvh6" | b"dvhp" | b"dvhq"
+        | b"dvsd" | b"AVdv" => "dvvideo",
         b"mp1v" | b"m1v1" | b"m1v " => "mpeg1video",
-        b"mp2v" | b"m2v1" | b"hdv1" | b"hdv2" | b"hdv3" | b"hdv4" | b"hdv5" | b"hdv6"
-        | b"hdv7" | b"hdv8" | b"hdv9" | b"hdva" | b"mx5n" | b"mx5p" | b"mx4n" | b"mx4p"
-        | b"mx3n" | b"mx3p" | b"xdv1" | b"xdv2" | b"xdv3" | b"xdv4" | b"xdv5" | b"xdv6"
-        | b"xdv7" | b"xdv8" | b"xdv9" | b"xdva" | b"xdvb" | b"xdvc" | b"xdvd" | b"xdve"
-        | b"xdvf" | b"xd54" | b"xd55" | b"xd59" | b"xd5a" | b"xd5b" | b"xd5c" | b"xd5d"
-        | b"xd5e" | b"xd5f" => "mpeg2video",
+        b"mp2v" | b"m2v1" | b"hdv1" | b"hdv2" | b"hdv3" | b"hdv4" | b"hdv5" | b"hdv6" | b"hdv7"
+        | b"hdv8" | b"hdv9" | b"hdva" | b"mx5n" | b"mx5p" | b"mx4n" | b"mx4p" | b"mx3n"
+        | b"mx3p" | b"xdv1" | b"xdv2" | b"xdv3" | b"xdv4" | b"xdv5" | b"xdv6" | b"xdv7"
+        | b"xdv8" | b"xdv9" | b"xdva" | b"xdvb" | b"xdvc" | b"xdvd" | b"xdve" | b"xdvf"
+        | b"xd54" | b"xd55" | b"xd59" | b"xd5a" | b"xd5b" | b"xd5c" | b"xd5d" | b"xd5e"
+        | b"xd5f" => "mpeg2video",
         b"vc-1" => "vc1",
         b"FFV1" => "ffv1",
         b"rle " => "qtrle",
@@ -62,14 +62,13 @@ pub(crate) fn audio_by_fourcc(fourcc: [u8; 4]) -> Option<&'static str> {
         b"samr" => "amrnb",
         b"sawb" => "amrwb",
         b"dtsc" | b"dtsh" | b"dtsl" => "dca",
-        b"sowt" => "pcm_s16le",
+        b"sowt" | b"lpcm" | b"ipcm" | b"fpcm" => "pcm_s16le",
         b"twos" => "pcm_s16be",
         b"raw " | b"NONE" => "pcm_u8",
         b"in24" => "pcm_s24be",
         b"in32" => "pcm_s32be",
         b"fl32" => "pcm_f32be",
         b"fl64" => "pcm_f64be",
-        b"lpcm" | b"ipcm" | b"fpcm" => "pcm_s16le",
         b"ulaw" => "pcm_mulaw",
         b"alaw" => "pcm_alaw",
         b"ima4" => "adpcm_ima_qt",
@@ -144,17 +143,82 @@ pub(crate) fn audio_by_name(name: &str) -> Option<&'static str> {
 }
 
 const VIDEO_NAMES: &[&str] = &[
-    "h264", "hevc", "vp8", "vp9", "av1", "prores", "mpeg4", "mpeg2video", "mpeg1video",
-    "mjpeg", "dnxhd", "h263", "cfhd", "dvvideo", "vc1", "ffv1", "theora", "qtrle", "svq3",
-    "rawvideo", "wmv1", "wmv2", "wmv3", "msmpeg4v2", "msmpeg4v3", "flv1", "vp6f", "huffyuv",
-    "ffvhuff", "utvideo", "magicyuv", "jpeg2000",
+    "h264",
+    "hevc",
+    "vp8",
+    "vp9",
+    "av1",
+    "prores",
+    "mpeg4",
+    "mpeg2video",
+    "mpeg1video",
+    "mjpeg",
+    "dnxhd",
+    "h263",
+    "cfhd",
+    "dvvideo",
+    "vc1",
+    "ffv1",
+    "theora",
+    "qtrle",
+    "svq3",
+    "rawvideo",
+    "wmv1",
+    "wmv2",
+    "wmv3",
+    "msmpeg4v2",
+    "msmpeg4v3",
+    "flv1",
+    "vp6f",
+    "huffyuv",
+    "ffvhuff",
+    "utvideo",
+    "magicyuv",
+    "jpeg2000",
 ];
 
 const AUDIO_NAMES: &[&str] = &[
-    "aac", "mp3", "mp2", "mp1", "opus", "vorbis", "flac", "alac", "ac3", "eac3", "dca",
-    "dts", "truehd", "amrnb", "amr_nb", "amrwb", "amr_wb", "wmav1", "wmav2", "speex",
-    "nellymoser", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "adpcm_swf", "pcm_u8",
-    "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be",
-    "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_mulaw", "pcm_alaw",
-    "pcm_bluray", "pcm_dvd", "s302m", "aac_latm",
+    "aac",
+    "mp3",
+    "mp2",
+    "mp1",
+    "opus",
+    "vorbis",
+    "flac",
+    "alac",
+    "ac3",
+    "eac3",
+    "dca",
+    "dts",
+    "truehd",
+    "amrnb",
+    "amr_nb",
+    "amrwb",
+    "amr_wb",
+    "wmav1",
+    "wmav2",
+    "speex",
+    "nellymoser",
+    "adpcm_ima_qt",
+    "adpcm_ima_wav",
+    "adpcm_ms",
+    "adpcm_swf",
+    "pcm_u8",
+    "pcm_s8",
+    "pcm_s16le",
+    "pcm_s16be",
+    "pcm_s24le",
+    "pcm_s24be",
+    "pcm_s32le",
+    "pcm_s32be",
+    "pcm_f32le",
+    "pcm_f32be",
+    "pcm_f64le",
+    "pcm_f64be",
+    "pcm_mulaw",
+    "pcm_alaw",
+    "pcm_bluray",
+    "pcm_dvd",
+    "s302m",
+    "aac_latm",
 ];

@@ -112,6 +112,9 @@ pub struct SampleTable {
     pub file_type: Vec<u8>,
     /// At most so far apart, in ticks, are a packet's decode and presentation times.
     pub reorder_ticks: i64,
+    /// Decoding must begin at a sync sample so much earlier: 0 where sync samples are clean,
+    /// the length of a refresh where H.264 says it needs one.
+    pub settle_ticks: i64,
 }
 
 impl SampleTable {
@@ -128,6 +131,7 @@ impl SampleTable {
             sample_description,
             file_type,
             reorder_ticks,
+            settle_ticks: 0,
         }
     }
 }

@@ -6,15 +6,42 @@ use cattube_contract::media::Rational;
 
 /// Rates that cameras and films have.
 const KNOWN: [(u32, u32); 14] = [
-    (24_000, 1_001), (24, 1), (25, 1), (30_000, 1_001), (30, 1), (48, 1), (50, 1),
-    (60_000, 1_001), (60, 1), (90, 1), (100, 1), (120_000, 1_001), (120, 1), (240, 1),
+    (24_000, 1_001),
+    (24, 1),
+    (25, 1),
+    (30_000, 1_001),
+    (30, 1),
+    (48, 1),
+    (50, 1),
+    (60_000, 1_001),
+    (60, 1),
+    (90, 1),
+    (100, 1),
+    (120_000, 1_001),
+    (120, 1),
+    (240, 1),
 ];
 
 /// What is said when nothing is known.
 pub(crate) const FALLBACK: Rational = Rational { num: 30, den: 1 };
 
+/// A clock of fewer ticks a second cannot say well when the other track begins.
+const COARSE: u32 = 500;
+
+/// A coarse clock's ticks are divided into so many.
+const REFINEMENT: u32 = 1_000;
+
 /// Frames more than this need not be counted to find the most common distance.
 const ENOUGH: usize = 10_000;
+
+/// The ticks a second to count in, and how many of them are one of the file's.
+pub(crate) fn refined(timescale: u32) -> (u32, u32) {
+    if timescale < COARSE {
+        (timescale.saturating_mul(REFINEMENT), REFINEMENT)
+    } else {
+        (timescale, 1)
+    }
+}
 
 /// The nominal rate of frames at these times (rising, in ticks), within 1 to 240.
 ///
@@ -52,7 +79,10 @@ fn mean_gap(counts: &BTreeMap<u32, u32>) -> u64 {
         .filter(|(gap, _)| **gap < commonest.saturating_mul(3) / 2);
     let (sum, count) = usual.fold((0_u64, 0_u64), |(sum, total), (gap, count)| {
         let gap_sum = u64::from(*gap).saturating_mul(u64::from(*count));
-        (sum.saturating_add(gap_sum), total.saturating_add(u64::from(*count)))
+        (
+            sum.saturating_add(gap_sum),
+            total.saturating_add(u64::from(*count)),
+        )
     });
     sum.saturating_mul(1_000).checked_div(count).unwrap_or(0)
 }
@@ -69,7 +99,10 @@ fn snap(timescale: u32, gap: u32, mean_milliticks: u64) -> Option<Rational> {
             let off = exact.abs_diff(u64::from(gap).saturating_mul(1_000));
             (off < 1_000).then_some((
                 exact.abs_diff(mean_milliticks),
-                Rational { num: *num, den: *den },
+                Rational {
+                    num: *num,
+                    den: *den,
+                },
             ))
         })
         .min_by_key(|(distance, _)| *distance)
@@ -136,7 +169,9 @@ mod tests {
         let odd: Vec<i64> = (0..100).map(|n| n * 7).collect();
         assert_eq!(nominal(&odd, 90), rate(90, 7));
         let millis = |num: i64, den: i64| -> Vec<i64> {
-            (0..300).map(|n| (n * 1_000 * den + num / 2) / num).collect()
+            (0..300)
+                .map(|n| (n * 1_000 * den + num / 2) / num)
+                .collect()
         };
         assert_eq!(nominal(&millis(30, 1), 1_000), rate(30, 1));
         assert_eq!(nominal(&millis(30_000, 1_001), 1_000), rate(30_000, 1_001));

@@ -112,7 +112,11 @@ impl<'a> BitReader<'a> {
     pub(crate) fn signed_golomb(&mut self) -> Option<i64> {
         let code = i64::from(self.golomb()?);
         let magnitude = code.checked_add(1)?.checked_div(2)?;
-        Some(if code % 2 == 0 { magnitude.checked_neg()? } else { magnitude })
+        Some(if code % 2 == 0 {
+            magnitude.checked_neg()?
+        } else {
+            magnitude
+        })
     }
 }
 

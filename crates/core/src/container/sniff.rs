@@ -22,16 +22,16 @@ pub(super) fn sniff(bytes: &SparseBytes) -> Result<Container, IndexError> {
 /// A box of this kind begins an MP4 or QuickTime file.
 fn begins_mp4(front: &[u8]) -> bool {
     const FIRST: [&[u8]; 12] = [
-        b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof",
-        b"uuid", b"sidx", b"udta",
+        b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"uuid",
+        b"sidx", b"udta",
     ];
     front.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
 }
 
 fn container(front: &[u8]) -> Option<Container> {
     const ASF: &[u8] = &[
-        0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62,
-        0xce, 0x6c,
+        0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce,
+        0x6c,
     ];
     const MXF: &[u8] = &[0x06, 0x0e, 0x2b, 0x34, 0x02, 0x05, 0x01, 0x01];
     if begins_mp4(front) && !is_picture_brand(front) {
@@ -65,7 +65,9 @@ fn is_picture_brand(front: &[u8]) -> bool {
         b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"hevc", b"crx ",
     ];
     front.get(4..8) == Some(b"ftyp")
-        && front.get(8..12).is_some_and(|brand| PICTURES.contains(&brand))
+        && front
+            .get(8..12)
+            .is_some_and(|brand| PICTURES.contains(&brand))
 }
 
 /// A sync byte at the head of several packets of 188 bytes (192 with a time code in front,
@@ -175,9 +177,16 @@ fn script(front: &[u8]) -> Option<&'static str> {
             let line = line.trim_start();
             line.starts_with("file '") || line.starts_with("file \"") || line.starts_with("file /")
         };
-        lower.lines().take(64).any(is_line).then_some("a concat script")
+        lower
+            .lines()
+            .take(64)
+            .any(is_line)
+            .then_some("a concat script")
     };
-    in_front.or(in_markup).map(|(_, name)| *name).or_else(concat)
+    in_front
+        .or(in_markup)
+        .map(|(_, name)| *name)
+        .or_else(concat)
 }
 
 /// No byte that text does not have.
@@ -205,7 +214,10 @@ mod tests {
         let mut ts = vec![0; 188 * 8];
         ts.iter_mut().step_by(188).for_each(|byte| *byte = 0x47);
         let mut m2ts = vec![0; 192 * 8];
-        m2ts.iter_mut().skip(4).step_by(192).for_each(|byte| *byte = 0x47);
+        m2ts.iter_mut()
+            .skip(4)
+            .step_by(192)
+            .for_each(|byte| *byte = 0x47);
         for (front, container) in [
             (&b"\0\0\0\x18ftypmp42....."[..], Container::Mp4),
             (b"\0\0\0\x08wide\0\0\0\0mdat", Container::Mp4),
@@ -235,7 +247,11 @@ mod tests {
             "<ASX version=\"3.0\">",
             "http://169.254.169.254/latest/meta-data/",
         ] {
-            assert_eq!(sniffed(text.as_bytes()), Err(RejectionCode::Playlist), "{text}");
+            assert_eq!(
+                sniffed(text.as_bytes()),
+                Err(RejectionCode::Playlist),
+                "{text}"
+            );
         }
         for front in [
             &b"\xff\xd8\xff\xe0"[..],

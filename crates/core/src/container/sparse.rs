@@ -76,7 +76,9 @@ impl SparseBytes {
         self.get(range).map_err(|error| match error {
             IndexError::Need(missing) => {
                 let end = missing.start.saturating_add(ahead_bytes);
-                IndexError::Need(missing.start..end.clamp(missing.end, self.size_bytes.max(missing.end)))
+                IndexError::Need(
+                    missing.start..end.clamp(missing.end, self.size_bytes.max(missing.end)),
+                )
             }
             other @ (IndexError::NeedProbe { .. } | IndexError::Rejected { .. }) => other,
         })
@@ -84,14 +86,10 @@ impl SparseBytes {
 
     /// The longest known run that begins at `at`.
     fn from(&self, at: u64) -> Option<&[u8]> {
-        self.spans
-            .range(..=at)
-            .rev()
-            .filter_map(|(start, bytes)| {
-                let skip = usize::try_from(at.saturating_sub(*start)).ok()?;
-                bytes.get(skip..).filter(|rest| !rest.is_empty())
-            })
-            .next()
+        self.spans.range(..=at).rev().find_map(|(start, bytes)| {
+            let skip = usize::try_from(at.saturating_sub(*start)).ok()?;
+            bytes.get(skip..).filter(|rest| !rest.is_empty())
+        })
     }
 }
 

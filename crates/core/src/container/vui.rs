@@ -26,7 +26,8 @@ pub(crate) fn dynamic_range(transfer: u32) -> DynamicRange {
 pub(crate) fn from_avcc(record: &[u8]) -> Option<Vui> {
     let mut reader = Reader::new(record);
     reader.skip(5)?;
-    if reader.u8()? & 0x1f == 0 {
+    let count = reader.u8()? & 0x1f;
+    if count == 0 {
         return None;
     }
     let size = usize::from(reader.u16()?);
@@ -52,7 +53,7 @@ pub(crate) fn from_hvcc(record: &[u8]) -> Option<Vui> {
 }
 
 /// Takes out the 3 of every 0 0 3.
-fn without_emulation(unit: &[u8]) -> Vec<u8> {
+pub(crate) fn without_emulation(unit: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(unit.len());
     let mut zeros = 0_u8;
     for byte in unit {
@@ -60,7 +61,11 @@ fn without_emulation(unit: &[u8]) -> Vec<u8> {
             zeros = 0;
             continue;
         }
-        zeros = if *byte == 0 { zeros.saturating_add(1) } else { 0 };
+        zeros = if *byte == 0 {
+            zeros.saturating_add(1)
+        } else {
+            0
+        };
         out.push(*byte);
     }
     out
@@ -73,7 +78,10 @@ fn h264(sps: &[u8]) -> Option<Vui> {
     let profile = bits.bits(8)?;
     bits.skip(16)?;
     bits.golomb()?;
-    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+    if matches!(
+        profile,
+        100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
+    ) {
         let chroma = bits.golomb()?;
         if chroma == 3 {
             bits.skip(1)?;
@@ -113,7 +121,11 @@ fn h264(sps: &[u8]) -> Option<Vui> {
             bits.golomb()?;
         }
     }
-    if bits.bit()? { vui(&mut bits) } else { Some(Vui::default()) }
+    if bits.bit()? {
+        vui(&mut bits)
+    } else {
+        Some(Vui::default())
+    }
 }
 
 fn h264_scaling_lists(bits: &mut BitReader<'_>, count: u32) -> Option<()> {
@@ -153,7 +165,11 @@ fn hevc(sps: &[u8]) -> Option<Vui> {
     bits.golomb()?;
     bits.golomb()?;
     let poc_bits = bits.golomb()?.saturating_add(4);
-    let sets = if bits.bit()? { layers.saturating_add(1) } else { 1 };
+    let sets = if bits.bit()? {
+        layers.saturating_add(1)
+    } else {
+        1
+    };
     for _ in 0..sets.saturating_mul(3) {
         bits.golomb()?;
     }
@@ -178,7 +194,11 @@ fn hevc(sps: &[u8]) -> Option<Vui> {
         }
     }
     bits.skip(2)?;
-    if bits.bit()? { vui(&mut bits) } else { Some(Vui::default()) }
+    if bits.bit()? {
+        vui(&mut bits)
+    } else {
+        Some(Vui::default())
+    }
 }
 
 fn hevc_profile_tier_level(bits: &mut BitReader<'_>, layers: u32) -> Option<()> {
@@ -235,7 +255,9 @@ fn hevc_reference_sets(bits: &mut BitReader<'_>) -> Option<()> {
             continue;
         }
         let negative = bits.golomb()?;
-        let total = negative.checked_add(bits.golomb()?).filter(|total| *total <= 32)?;
+        let total = negative
+            .checked_add(bits.golomb()?)
+            .filter(|total| *total <= 32)?;
         for _ in 0..total {
             bits.golomb()?;
             bits.skip(1)?;
@@ -276,6 +298,21 @@ fn shape(num: u32, den: u32) -> Option<Rational> {
 
 /// H.264 table E-1, H.265 table E.1.
 const SHAPES: [(u32, u32); 17] = [
-    (0, 0), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11),
-    (80, 33), (18, 11), (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1),
+    (0, 0),
+    (1, 1),
+    (12, 11),
+    (10, 11),
+    (16, 11),
+    (40, 33),
+    (24, 11),
+    (20, 11),
+    (32, 11),
+    (80, 33),
+    (18, 11),
+    (15, 11),
+    (64, 33),
+    (160, 99),
+    (4, 3),
+    (3, 2),
+    (2, 1),
 ];

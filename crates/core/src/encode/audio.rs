@@ -31,7 +31,7 @@ fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> Stri
     let first = if range.start <= 0 {
         range.start
     } else {
-        range.start - AUDIO_OVERLAP_SAMPLES
+        range.start.saturating_sub(AUDIO_OVERLAP_SAMPLES)
     };
     let end = range.end.saturating_add(AUDIO_OVERLAP_SAMPLES);
     let source = |sample: i64| to_source(sample, encoding.source_rate_hz);
@@ -41,7 +41,10 @@ fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> Stri
     } else {
         (
             format!(":end_pts={}", source(end)),
-            format!(",apad=whole_len={0},atrim=end_sample={0}", end - first),
+            format!(
+                ",apad=whole_len={0},atrim=end_sample={0}",
+                end.saturating_sub(first)
+            ),
         )
     };
     format!(
@@ -52,7 +55,7 @@ fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> Stri
         source_rate = encoding.source_rate_hz.max(1),
         origin = input.origin_ticks,
         start = source(first),
-        first_pts = first + encoding.shift_samples,
+        first_pts = first.saturating_add(encoding.shift_samples),
     )
 }
 

@@ -111,3 +111,6 @@ impl Args {
         self.value(file);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,7 @@ fn x264(
             args.words("-maxrate");
             args.value(rendition.max_bitrate_bps);
             args.words("-bufsize");
-            args.value(rendition.max_bitrate_bps * BUFFER_SECONDS);
+            args.value(rendition.max_bitrate_bps.saturating_mul(BUFFER_SECONDS));
         }
         Quality::Lossless => args.words("-qp 0"),
     }

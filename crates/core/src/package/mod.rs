@@ -105,3 +105,8 @@ pub struct Encoded<'a> {
     /// In decode order.
     pub samples: Vec<Sample>,
 }
+
+#[cfg(test)]
+mod made_up;
+#[cfg(test)]
+mod tests;

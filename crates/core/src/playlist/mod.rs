@@ -203,3 +203,6 @@ fn micros(ticks: i64, timescale: u32) -> i128 {
 fn seconds(micros: i128) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
+
+#[cfg(test)]
+mod tests;

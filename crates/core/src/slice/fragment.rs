@@ -29,17 +29,20 @@ const TRUN_OFFSETS: u32 = 0x800;
 pub(super) fn moof(out: &mut Vec<u8>, runs: &[Run<'_>], shift: i64, ahead: i64) {
     let lines = lines(runs, ahead);
     let mut rest = lines.as_slice();
-    boxed(out, b"moof", |out| {
-        full(out, b"mfhd", 0, 0, |out| u32s(out, &[1]));
+    boxed(out, *b"moof", |out| {
+        full(out, *b"mfhd", 0, 0, |out| u32s(out, &[1]));
         // The offset of a run is 32 bits wide, from the base of its track fragment.
         let near = |a: &Run<'_>, b: &Run<'_>| i32::try_from(b.position.abs_diff(a.position));
         let mut runs = runs;
         while let Some(first) = runs.first() {
-            let count = runs.iter().take_while(|run| near(first, run).is_ok()).count();
+            let count = runs
+                .iter()
+                .take_while(|run| near(first, run).is_ok())
+                .count();
             let (group, later) = runs.split_at_checked(count.max(1)).unwrap_or((runs, &[]));
             let samples = group.iter().map(|run| run.samples.len()).sum();
             let (group_lines, later_lines) = rest.split_at_checked(samples).unwrap_or((rest, &[]));
-            boxed(out, b"traf", |out| traf(out, group, group_lines, shift));
+            boxed(out, *b"traf", |out| traf(out, group, group_lines, shift));
             runs = later;
             rest = later_lines;
         }
@@ -56,7 +59,10 @@ struct Line {
 
 fn lines(runs: &[Run<'_>], ahead: i64) -> Vec<Line> {
     let samples = || runs.iter().flat_map(|run| run.samples);
-    let next_dts = samples().skip(1).map(|sample| Some(sample.dts)).chain([None]);
+    let next_dts = samples()
+        .skip(1)
+        .map(|sample| Some(sample.dts))
+        .chain([None]);
     samples()
         .zip(next_dts)
         .map(|(sample, next)| {
@@ -79,12 +85,14 @@ fn traf(out: &mut Vec<u8>, runs: &[Run<'_>], lines: &[Line], shift: i64) {
     let base = first_run.position;
     let dts = first_run.samples.first().map_or(0, |sample| sample.dts);
     let time = u64::try_from(dts.saturating_add(shift)).unwrap_or(0);
-    full(out, b"tfhd", 0, TFHD_FIELDS, |out| {
+    full(out, *b"tfhd", 0, TFHD_FIELDS, |out| {
         u32s(out, &[TRACK_ID]);
         out.extend_from_slice(&base.to_be_bytes());
         u32s(out, &[first.duration, first.flags]);
     });
-    full(out, b"tfdt", 1, 0, |out| out.extend_from_slice(&time.to_be_bytes()));
+    full(out, *b"tfdt", 1, 0, |out| {
+        out.extend_from_slice(&time.to_be_bytes())
+    });
     let differ = |is_same: &dyn Fn(&Line) -> bool, flag| {
         if lines.iter().all(is_same) { 0 } else { flag }
     };
@@ -97,14 +105,20 @@ fn traf(out: &mut Vec<u8>, runs: &[Run<'_>], lines: &[Line], shift: i64) {
         let (run_lines, later) = rest
             .split_at_checked(run.samples.len())
             .unwrap_or((rest, &[]));
-        full(out, b"trun", 0, fields, |out| trun(out, run, run_lines, base, fields));
+        full(out, *b"trun", 0, fields, |out| {
+            trun(out, run, run_lines, base, fields)
+        });
         rest = later;
     }
 }
 
 fn trun(out: &mut Vec<u8>, run: &Run<'_>, lines: &[Line], base: u64, fields: u32) {
     let forward = i64::try_from(run.position.abs_diff(base)).unwrap_or(0);
-    let signed = if run.position < base { forward.saturating_neg() } else { forward };
+    let signed = if run.position < base {
+        forward.saturating_neg()
+    } else {
+        forward
+    };
     let data_offset = i32::try_from(signed).unwrap_or(0);
     u32s(out, &[u32::try_from(lines.len()).unwrap_or(0)]);
     out.extend_from_slice(&data_offset.to_be_bytes());

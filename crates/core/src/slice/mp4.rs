@@ -79,7 +79,9 @@ fn needed_video(
         }
     }
     expected.sort_unstable();
-    let decode_before = expected.first()?.saturating_sub(preroll_ticks.max(0));
+    let decode_before = expected
+        .first()?
+        .saturating_sub(preroll_ticks.max(table.settle_ticks));
     let start = samples
         .get(..=first)?
         .iter()

@@ -61,7 +61,11 @@ fn cue(point: &[u8], layout: &Layout, track: u64, origin: i64) -> Option<Cue> {
         pts: time.checked_sub(origin)?,
         cluster,
         block: relative
-            .and_then(|relative| cluster.checked_add(relative)?.checked_add(CLUSTER_HEAD_BYTES))
+            .and_then(|relative| {
+                cluster
+                    .checked_add(relative)?
+                    .checked_add(CLUSTER_HEAD_BYTES)
+            })
             .filter(|block| *block < layout.end),
     })
 }

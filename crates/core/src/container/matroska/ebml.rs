@@ -69,7 +69,9 @@ pub(super) struct Head {
 pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     let mut reader = Reader::new(bytes);
     let id = element_id(&mut reader)?;
-    let body_bytes = size(&mut reader)?;
+    let (value, length) = number(&mut reader)?;
+    let unknown = (1_u64 << (7 * length)) - 1;
+    let body_bytes = (value != unknown).then_some(value);
     let read = bytes.len().checked_sub(reader.rest().len())?;
     Some(Head {
         id,
@@ -87,13 +89,6 @@ fn element_id(reader: &mut Reader<'_>) -> Option<u32> {
     (0..more).try_fold(u32::from(first), |id, _| {
         Some((id << 8) | u32::from(reader.u8()?))
     })
-}
-
-/// `Some(None)` is the unknown size: all ones.
-fn size(reader: &mut Reader<'_>) -> Option<Option<u64>> {
-    let (value, length) = number(reader)?;
-    let unknown = (1_u64 << (7 * length)) - 1;
-    Some((value != unknown).then_some(value))
 }
 
 /// A number of variable length without its marker, and how many bytes it took.
@@ -115,8 +110,6 @@ pub(super) fn number(reader: &mut Reader<'_>) -> Option<(u64, u32)> {
 pub(super) struct Element<'a> {
     pub(super) id: u32,
     pub(super) body: &'a [u8],
-    /// Head and body.
-    pub(super) whole: &'a [u8],
 }
 
 /// The elements that follow each other in `bytes`. Stops at the first that is damaged,
@@ -132,7 +125,6 @@ pub(super) fn children(bytes: &[u8]) -> impl Iterator<Item = Element<'_>> {
         Some(Element {
             id: head.id,
             body: whole.get(header..)?,
-            whole,
         })
     })
 }
@@ -159,16 +151,20 @@ pub(super) fn unsigned(body: &[u8]) -> Option<u64> {
 
 /// The whole part of a float of four or eight bytes, towards zero.
 pub(super) fn whole_float(body: &[u8]) -> Option<i64> {
-    let (bits, mantissa_bits, bias) = match body.len() {
+    let (word, mantissa_bits, bias) = match body.len() {
         0 => return Some(0),
         4 => (unsigned(body)?, 23_u32, 127_i64),
         8 => (unsigned(body)?, 52, 1_023),
         _ => return None,
     };
-    let fraction = bits & ((1_u64 << mantissa_bits) - 1);
+    let fraction = word & ((1_u64 << mantissa_bits) - 1);
     let is_double = mantissa_bits == 52;
-    let (exponent_mask, sign) = if is_double { (0x7ff, bits >> 63) } else { (0xff, bits >> 31) };
-    let exponent = i64::try_from((bits >> mantissa_bits) & exponent_mask).ok()?;
+    let (exponent_mask, sign) = if is_double {
+        (0x7ff, word >> 63)
+    } else {
+        (0xff, word >> 31)
+    };
+    let exponent = i64::try_from((word >> mantissa_bits) & exponent_mask).ok()?;
     let power = exponent.checked_sub(bias)?;
     if power < 0 {
         return Some(0);
@@ -177,7 +173,11 @@ pub(super) fn whole_float(body: &[u8]) -> Option<i64> {
     let power = u32::try_from(power).ok().filter(|power| *power < 62)?;
     let mantissa = u128::from(fraction | (1_u64 << mantissa_bits));
     let value = i64::try_from((mantissa << power) >> mantissa_bits).ok()?;
-    Some(if sign == 1 { value.saturating_neg() } else { value })
+    Some(if sign == 1 {
+        value.saturating_neg()
+    } else {
+        value
+    })
 }
 
 #[cfg(test)]
@@ -187,8 +187,12 @@ mod tests {
     #[test]
     fn heads_and_numbers() {
         let known = head(&[0x1a, 0x45, 0xdf, 0xa3, 0x84, 1]).unwrap();
-        assert_eq!((known.id, known.header_bytes, known.body_bytes), (id::EBML, 5, Some(4)));
-        let unknown = head(&[0x18, 0x53, 0x80, 0x67, 1, 255, 255, 255, 255, 255, 255, 255]).unwrap();
+        assert_eq!(
+            (known.id, known.header_bytes, known.body_bytes),
+            (id::EBML, 5, Some(4))
+        );
+        let unknown =
+            head(&[0x18, 0x53, 0x80, 0x67, 1, 255, 255, 255, 255, 255, 255, 255]).unwrap();
         assert_eq!((unknown.header_bytes, unknown.body_bytes), (12, None));
         assert_eq!(head(&[0xae, 0x40, 0x02]).unwrap().body_bytes, Some(2));
         assert_eq!(head(&[0x00, 0x81]), None);

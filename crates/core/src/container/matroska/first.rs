@@ -35,8 +35,8 @@ pub(super) fn find(
     let mut cluster_time = 0_i64;
     let mut at = layout.first_cluster.unwrap_or(layout.end);
     for _ in 0..MAX_ELEMENTS {
-        let is_complete = first.video.len() >= VIDEO_BLOCKS
-            && (audio.is_none() || first.audio.is_some());
+        let is_complete =
+            first.video.len() >= VIDEO_BLOCKS && (audio.is_none() || first.audio.is_some());
         if at >= layout.end || is_complete {
             break;
         }
@@ -56,7 +56,9 @@ pub(super) fn find(
                 cluster_time = i64::try_from(time).unwrap_or(0).min(i64::MAX >> 2);
             }
             id::SIMPLE_BLOCK | id::BLOCK => {
-                let end = element.end.min(element.body.saturating_add(BLOCK_HEAD_BYTES));
+                let end = element
+                    .end
+                    .min(element.body.saturating_add(BLOCK_HEAD_BYTES));
                 let body = bytes.get(element.body..end)?;
                 if let Some((track, shift)) = block_head(&body) {
                     let time = cluster_time.saturating_add(i64::from(shift));

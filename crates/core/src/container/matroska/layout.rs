@@ -72,7 +72,12 @@ pub(super) fn find(bytes: &SparseBytes) -> Result<Layout, IndexError> {
             RejectionCode::NotAVideo,
             format!(
                 "The file is not a video: it is an EBML document of the type `{}`.",
-                doc_type.escape_ascii().to_string().chars().take(40).collect::<String>()
+                doc_type
+                    .escape_ascii()
+                    .to_string()
+                    .chars()
+                    .take(40)
+                    .collect::<String>()
             ),
         ));
     }
@@ -132,7 +137,10 @@ fn walk(bytes: &SparseBytes, layout: &mut Layout) -> Result<Vec<(u32, u64)>, Ind
                     .filter_map(|seek| {
                         let kind = child_unsigned(seek.body, id::SEEK_ID)?;
                         let position = child_unsigned(seek.body, id::SEEK_POSITION)?;
-                        Some((u32::try_from(kind).ok()?, layout.body.checked_add(position)?))
+                        Some((
+                            u32::try_from(kind).ok()?,
+                            layout.body.checked_add(position)?,
+                        ))
                     })
                     .take(64)
                     .collect();
@@ -148,12 +156,7 @@ fn walk(bytes: &SparseBytes, layout: &mut Layout) -> Result<Vec<(u32, u64)>, Ind
 }
 
 /// Looks at what `SeekHead` says is there, if it is not known yet.
-fn note(
-    bytes: &SparseBytes,
-    layout: &mut Layout,
-    kind: u32,
-    at: u64,
-) -> Result<(), IndexError> {
+fn note(bytes: &SparseBytes, layout: &mut Layout, kind: u32, at: u64) -> Result<(), IndexError> {
     let is_known = match kind {
         id::INFO => !layout.info.is_empty(),
         id::TRACKS => !layout.tracks.is_empty(),

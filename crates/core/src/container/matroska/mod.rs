@@ -34,7 +34,12 @@ pub(super) fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
     let video = tracks::video(tracks)?;
     checked_size(video.width_px, video.height_px)?;
     let audio = tracks::audio(tracks);
-    let first = first::find(bytes, &layout, video.number, audio.map(|audio| audio.number))?;
+    let first = first::find(
+        bytes,
+        &layout,
+        video.number,
+        audio.map(|audio| audio.number),
+    )?;
     let Some(first_video) = first.video.first().copied() else {
         return Err(malformed(
             "No picture was found at the beginning of the file's video track.",
@@ -96,9 +101,7 @@ fn timescale(info: &[u8]) -> Result<u32, IndexError> {
     ticks
         .and_then(|ticks| u32::try_from(ticks).ok())
         .filter(|ticks| *ticks > 0)
-        .ok_or_else(|| {
-            malformed("The file counts time in units of which a second is no multiple.")
-        })
+        .ok_or_else(|| malformed("The file counts time in units of which a second is no multiple."))
 }
 
 /// What goes before the clusters of a slice.
@@ -113,8 +116,5 @@ fn head(bytes: &SparseBytes, layout: &Layout) -> Result<Vec<u8>, IndexError> {
 /// `Cues` often follow the last cluster; their positions would be wrong in a slice.
 fn clusters_end(layout: &Layout, cues: &[super::Cue]) -> u64 {
     let last = cues.last().map_or(0, |cue| cue.cluster);
-    layout
-        .cues
-        .filter(|at| *at > last)
-        .unwrap_or(layout.end)
+    layout.cues.filter(|at| *at > last).unwrap_or(layout.end)
 }

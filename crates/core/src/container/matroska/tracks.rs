@@ -52,7 +52,9 @@ const MAX_TRACKS: usize = 256;
 /// The first enabled picture track.
 pub(super) fn video(tracks: &[u8]) -> Result<Video, IndexError> {
     let entry = entries(tracks, VIDEO_TYPE).next().ok_or_else(|| {
-        let count = children(tracks).filter(|element| element.id == id::TRACK_ENTRY).count();
+        let count = children(tracks)
+            .filter(|element| element.id == id::TRACK_ENTRY)
+            .count();
         IndexError::rejected(
             RejectionCode::NoVideoTrack,
             format!("The file has no video track among its {count} tracks."),

@@ -69,16 +69,16 @@ pub(super) fn children(bytes: &[u8]) -> impl Iterator<Item = Child<'_>> {
 }
 
 /// The body of the first child of that kind.
-pub(super) fn child<'a>(bytes: &'a [u8], kind: &Kind) -> Option<&'a [u8]> {
+pub(super) fn child(bytes: &[u8], kind: Kind) -> Option<&[u8]> {
     children(bytes)
-        .find(|child| child.kind == *kind)
+        .find(|child| child.kind == kind)
         .map(|child| child.body)
 }
 
 /// The body of the box at the end of a path of kinds.
 pub(super) fn descend<'a>(bytes: &'a [u8], path: &[&Kind]) -> Option<&'a [u8]> {
     path.iter()
-        .try_fold(bytes, |bytes, kind| child(bytes, kind))
+        .try_fold(bytes, |bytes, kind| child(bytes, **kind))
 }
 
 /// Splits the version and flags off the body of a full box.
@@ -123,7 +123,7 @@ mod tests {
         let bytes = b"\0\0\0\x09aaaa1\0\0\0\x08bbbb\0\0\0\x0acccc1";
         let kinds: Vec<_> = children(bytes).map(|child| child.kind).collect();
         assert_eq!(kinds, [*b"aaaa", *b"bbbb"]);
-        assert_eq!(child(bytes, b"aaaa"), Some(&b"1"[..]));
+        assert_eq!(child(bytes, *b"aaaa"), Some(&b"1"[..]));
         assert_eq!(descend(bytes, &[b"aaaa", b"zzzz"]), None);
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct AudioEntry {
 
 /// Sample entry number `number` (from 1) of a `stsd` in `stbl`; number 0 is the first too.
 pub(super) fn find(stbl: &[u8], number: u32) -> Option<Child<'_>> {
-    let (_, _, mut reader) = full(child(stbl, b"stsd")?)?;
+    let (_, _, mut reader) = full(child(stbl, *b"stsd")?)?;
     reader.u32()?;
     let skip = usize::try_from(number.saturating_sub(1)).ok()?;
     children(reader.rest()).nth(skip)
@@ -38,7 +38,7 @@ pub(super) fn find(stbl: &[u8], number: u32) -> Option<Child<'_>> {
 /// An `stsd` box with that one entry, and the version that it had: in QuickTime and in MP4
 /// the same entry is read differently by it.
 pub(super) fn description(stbl: &[u8], entry: Child<'_>) -> Vec<u8> {
-    let stsd = child(stbl, b"stsd").unwrap_or_default();
+    let stsd = child(stbl, *b"stsd").unwrap_or_default();
     let version = stsd.get(..4).unwrap_or(&[0; 4]);
     // size, letters, version and flags, count
     let size = entry.whole.len().saturating_add(16);
@@ -53,7 +53,12 @@ pub(super) fn description(stbl: &[u8], entry: Child<'_>) -> Vec<u8> {
 
 /// Reads a picture track's entry.
 pub(super) fn video(entry: Child<'_>) -> Result<VideoEntry, IndexError> {
-    let unsupported = |reason| Err(IndexError::rejected(RejectionCode::UnsupportedCodec, reason));
+    let unsupported = |reason| {
+        Err(IndexError::rejected(
+            RejectionCode::UnsupportedCodec,
+            reason,
+        ))
+    };
     let damaged = || {
         IndexError::rejected(
             RejectionCode::Malformed,
@@ -61,7 +66,10 @@ pub(super) fn video(entry: Child<'_>) -> Result<VideoEntry, IndexError> {
         )
     };
     if is_encrypted(entry) {
-        return unsupported("The video track is encrypted; a stream can only be made of unprotected video.".to_owned());
+        return unsupported(
+            "The video track is encrypted; a stream can only be made of unprotected video."
+                .to_owned(),
+        );
     }
     let mut reader = Reader::new(entry.body);
     // reserved 6, data reference 2, version and vendor 16
@@ -70,7 +78,7 @@ pub(super) fn video(entry: Child<'_>) -> Result<VideoEntry, IndexError> {
     let height_px = u32::from(reader.u16().ok_or_else(damaged)?);
     // resolutions 8, size 4, frames 2, name 32, depth 2, colour table 2
     let boxes = reader.rest().get(50..).unwrap_or_default();
-    let object_type = child(boxes, b"esds").and_then(object_type);
+    let object_type = child(boxes, *b"esds").and_then(object_type);
     let codec = match (&entry.kind, object_type) {
         (b"mp4v", Some(object_type)) => codec::video_by_object_type(object_type),
         _ => codec::video_by_fourcc(entry.kind),
@@ -81,9 +89,9 @@ pub(super) fn video(entry: Child<'_>) -> Result<VideoEntry, IndexError> {
             kind_text(entry.kind)
         ));
     };
-    let usability = child(boxes, b"avcC")
+    let usability = child(boxes, *b"avcC")
         .and_then(vui::from_avcc)
-        .or_else(|| child(boxes, b"hvcC").and_then(vui::from_hvcc))
+        .or_else(|| child(boxes, *b"hvcC").and_then(vui::from_hvcc))
         .unwrap_or_default();
     let transfer = colr_transfer(boxes)
         .or_else(|| vpcc_transfer(boxes))
@@ -118,7 +126,11 @@ pub(super) fn audio(entry: Child<'_>) -> Option<AudioEntry> {
         1 => {
             reader.skip(8)?;
             let bytes_per_frame = reader.u32()?;
-            frame_bytes = if bytes_per_frame > 0 { bytes_per_frame } else { frame_bytes };
+            frame_bytes = if bytes_per_frame > 0 {
+                bytes_per_frame
+            } else {
+                frame_bytes
+            };
             reader.skip(4)?;
         }
         // QuickTime: struct size, rate as f64, channels, 0x7f000000, bits, flags, bytes per
@@ -133,7 +145,7 @@ pub(super) fn audio(entry: Child<'_>) -> Option<AudioEntry> {
         _ => {}
     }
     let boxes = reader.rest();
-    let esds = child(boxes, b"esds").or_else(|| descend(boxes, &[b"wave", b"esds"]));
+    let esds = child(boxes, *b"esds").or_else(|| descend(boxes, &[b"wave", b"esds"]));
     let codec = match (&entry.kind, esds.and_then(object_type)) {
         (b"mp4a", Some(object_type)) => codec::audio_by_object_type(object_type),
         _ => codec::audio_by_fourcc(entry.kind),
@@ -153,7 +165,9 @@ fn is_encrypted(entry: Child<'_>) -> bool {
 
 /// The value of a double, if it is a whole number of 32 bits (a sample rate is).
 fn whole_f64(bits: u64) -> Option<u32> {
-    let exponent = u32::try_from((bits >> 52) & 0x7ff).ok()?.checked_sub(1_023)?;
+    let exponent = u32::try_from((bits >> 52) & 0x7ff)
+        .ok()?
+        .checked_sub(1_023)?;
     let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
     let shift = 52_u32.checked_sub(exponent)?;
     u32::try_from(mantissa >> shift).ok()
@@ -178,13 +192,13 @@ fn colr_transfer(boxes: &[u8]) -> Option<u32> {
 
 /// The same of a `vpcC` box (webmproject.org, "VP Codec ISO Media File Format Binding").
 fn vpcc_transfer(boxes: &[u8]) -> Option<u32> {
-    let (_, _, mut reader) = full(child(boxes, b"vpcC")?)?;
+    let (_, _, mut reader) = full(child(boxes, *b"vpcC")?)?;
     reader.skip(4)?;
     reader.u8().map(u32::from).filter(|transfer| *transfer != 2)
 }
 
 fn pasp(boxes: &[u8]) -> Option<Rational> {
-    let mut reader = Reader::new(child(boxes, b"pasp")?);
+    let mut reader = Reader::new(child(boxes, *b"pasp")?);
     let (num, den) = (reader.u32()?, reader.u32()?);
     (num > 0 && den > 0).then_some(Rational { num, den })
 }

@@ -70,7 +70,7 @@ fn track_defaults(moov: &[u8], track_id: u32) -> Defaults {
             flags: reader.u32()?,
         })
     };
-    child(moov, b"mvex")
+    child(moov, *b"mvex")
         .into_iter()
         .flat_map(children)
         .filter(|child| child.kind == *b"trex")
@@ -89,7 +89,7 @@ fn read_tfhd(
     after: u64,
 ) -> Result<Run, Unreadable> {
     let damaged = Unreadable::Damaged("tfhd");
-    let (_, flags, mut reader) = child(traf, b"tfhd").and_then(full).ok_or(damaged)?;
+    let (_, flags, mut reader) = child(traf, *b"tfhd").and_then(full).ok_or(damaged)?;
     let track_id = reader.u32().ok_or(damaged)?;
     let base = if flags & 0x01 != 0 {
         reader.u64().ok_or(damaged)?
@@ -118,7 +118,7 @@ fn read_tfhd(
 
 /// `tfdt` (ISO/IEC 14496-12 §8.8.12).
 fn decode_time(traf: &[u8]) -> Option<i64> {
-    let (version, _, mut reader) = full(child(traf, b"tfdt")?)?;
+    let (version, _, mut reader) = full(child(traf, *b"tfdt")?)?;
     i64::try_from(reader.u32_or_u64(version)?).ok()
 }
 

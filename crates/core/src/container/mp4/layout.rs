@@ -72,7 +72,7 @@ pub(super) fn find(bytes: &SparseBytes) -> Result<Layout, IndexError> {
                 refuse_larger(&outer, MAX_MOOV_BYTES)?;
                 let moov = bytes.get(outer.range.clone())?;
                 let body = children(&moov).next().map(|moov| moov.body);
-                layout.is_fragmented = body.is_some_and(|body| child(body, b"mvex").is_some());
+                layout.is_fragmented = body.is_some_and(|body| child(body, *b"mvex").is_some());
                 layout.moov = outer.range.clone();
             }
             b"moof" => {
@@ -127,8 +127,8 @@ fn next_box(bytes: &SparseBytes, at: u64, layout: &Layout) -> Result<Option<Oute
 /// Boxes that stand outermost in files of the family; other letters are no box at all.
 fn is_known(kind: [u8; 4]) -> bool {
     const KNOWN: [&[u8; 4]; 16] = [
-        b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"pnot", b"uuid",
-        b"meta", b"sidx", b"styp", b"mfra", b"emsg", b"prft", b"pdin",
+        b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta",
+        b"sidx", b"styp", b"mfra", b"emsg", b"prft", b"pdin",
     ];
     KNOWN.contains(&&kind)
 }

@@ -59,7 +59,9 @@ pub(super) fn video(
     }
     refuse_missing_bytes(movie, raw.as_deref().unwrap_or_default())?;
     let mut loaded = load(movie, track, raw, entry::description(track.tables, entry));
-    loaded.samples = loaded.samples.filter(|samples| timeline::has_distinct_times(samples));
+    loaded.samples = loaded
+        .samples
+        .filter(|samples| timeline::has_distinct_times(samples));
     Ok((video_entry, loaded))
 }
 
@@ -108,9 +110,24 @@ fn read_samples(
     // The last length is often 0, which was read as 1.
     let usual = samples.iter().rev().nth(1).map(|sample| sample.duration);
     if let (Some(last), Some(usual)) = (samples.last_mut(), usual) {
-        last.duration = if last.duration == 1 { usual } else { last.duration };
+        last.duration = if last.duration == 1 {
+            usual
+        } else {
+            last.duration
+        };
     }
-    Ok((Some(samples), number.max(1)))
+    let refined = refine(&mut samples, track.refined_by).map(|()| samples);
+    Ok((refined, number.max(1)))
+}
+
+/// Multiplies all times: a clock of few ticks a second is made finer.
+fn refine(samples: &mut [RawSample], factor: u32) -> Option<()> {
+    for sample in samples {
+        sample.dts = sample.dts.checked_mul(i64::from(factor))?;
+        sample.cts = sample.cts.checked_mul(i64::from(factor))?;
+        sample.duration = sample.duration.checked_mul(factor)?;
+    }
+    Some(())
 }
 
 fn load(

@@ -6,6 +6,7 @@ mod fragments;
 mod layout;
 mod load;
 mod pick;
+mod recovery;
 mod tables;
 mod timeline;
 mod track;
@@ -18,7 +19,7 @@ use self::load::Loaded;
 use self::track::Track;
 use super::{
     Access, AudioTrack, Container, IndexError, MasterIndex, Sample, SampleTable, SparseBytes,
-    VideoTrack, rate, rescale, rescale_floor,
+    VideoTrack, rate, rescale,
 };
 
 /// More pictures (18 hours at 30 a second) or packets than this are refused.
@@ -87,12 +88,17 @@ pub(super) fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
         size_bytes: bytes.size_bytes(),
         file_type: &file_type,
         moov,
-        timescale: child(moov, b"mvhd").and_then(track::timescale).unwrap_or(1_000),
+        timescale: child(moov, *b"mvhd")
+            .and_then(track::timescale)
+            .unwrap_or(1_000),
         fragments: moofs
             .iter()
             .filter_map(|(offset, moof)| {
                 let body = children(moof).next()?.body;
-                Some(Fragment { offset: *offset, body })
+                Some(Fragment {
+                    offset: *offset,
+                    body,
+                })
             })
             .collect(),
         is_fragmented: layout.is_fragmented,
@@ -103,13 +109,20 @@ pub(super) fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
             .filter_map(|trak| track::parse(trak.body))
             .collect(),
     };
-    if child(moov, b"cmov").is_some() {
+    if child(moov, *b"cmov").is_some() {
         return Err(IndexError::rejected(
             RejectionCode::Malformed,
             "The file's index is compressed (`cmov`), a QuickTime form that is not read.",
         ));
     }
-    assemble(&movie)
+    let mut index = assemble(&movie)?;
+    if let ("h264", Access::Samples(table)) = (index.video.codec, &mut index.video.access) {
+        let frames = i64::from(recovery::frames(bytes, table)?);
+        let rate = index.video.frame_rate;
+        let ticks = frames.saturating_mul(i64::from(index.video.timescale));
+        table.settle_ticks = rescale(ticks, rate.den, rate.num);
+    }
+    Ok(index)
 }
 
 fn assemble(movie: &Movie<'_>) -> Result<MasterIndex, IndexError> {
@@ -121,13 +134,16 @@ fn assemble(movie: &Movie<'_>) -> Result<MasterIndex, IndexError> {
     });
     let audio = audio.transpose()?.filter(|(.., loaded)| {
         // A track without a packet is no sound.
-        loaded.samples.as_ref().is_none_or(|samples| !samples.is_empty())
+        loaded
+            .samples
+            .as_ref()
+            .is_none_or(|samples| !samples.is_empty())
     });
     let zero = film_zero(
         (video_track, &video),
         audio.as_ref().map(|(_, track, _, loaded)| (*track, loaded)),
     );
-    let origin = |track: &Track<'_>| rescale_floor(zero.0, track.timescale, zero.1);
+    let origin = |track: &Track<'_>| rescale(zero.0, track.timescale, zero.1);
     let times = shown_times(video.samples.as_deref().unwrap_or_default());
     let duration_ms = duration_ms(movie, video_track, &video, origin(video_track));
     Ok(MasterIndex {
@@ -208,12 +224,11 @@ fn duration_ms(
         .filter(|sample| sample.is_presented)
         .map(Sample::end)
         .max();
-    let ms = match end {
-        Some(end) => rescale(end.saturating_sub(origin_ticks), 1_000, track.timescale),
-        None => {
-            let ticks = child(movie.moov, b"mvhd").and_then(track::duration)?;
-            rescale(i64::try_from(ticks).ok()?, 1_000, movie.timescale)
-        }
+    let ms = if let Some(end) = end {
+        rescale(end.saturating_sub(origin_ticks), 1_000, track.timescale)
+    } else {
+        let ticks = child(movie.moov, *b"mvhd").and_then(track::duration)?;
+        rescale(i64::try_from(ticks).ok()?, 1_000, movie.timescale)
     };
     u64::try_from(ms).ok().filter(|ms| *ms > 0)
 }

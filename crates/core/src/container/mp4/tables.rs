@@ -29,11 +29,11 @@ pub(super) fn read(stbl: &[u8], pcm_frame_bytes: Option<u32>) -> Result<Tables, 
     }
     let mut chunks = Chunks::read(stbl)?;
     let entry = chunks.only_entry()?;
-    let mut deltas = Runs::read(stbl, b"stts").ok_or(Unreadable::Damaged("stts"))?;
+    let mut deltas = Runs::read(stbl, *b"stts").ok_or(Unreadable::Damaged("stts"))?;
     let samples = if let Some(frame_bytes) = pcm_frame_bytes {
         packed(&mut chunks, &mut deltas, sizes.count(), frame_bytes)?
     } else {
-        let offsets = Runs::read(stbl, b"ctts");
+        let offsets = Runs::read(stbl, *b"ctts");
         let sync = SyncTable::read(stbl);
         single(&mut chunks, &sizes, &mut deltas, offsets, sync)?
     };
@@ -60,9 +60,9 @@ fn single(
         let mut offset = chunk.offset;
         for _ in 0..chunk.sample_count.min(sizes.count().saturating_sub(number)) {
             let size_bytes = sizes.get(number).ok_or(Unreadable::Damaged("stsz"))?;
-            let duration = sane_delta(deltas.next().unwrap_or(1));
+            let duration = sane_delta(deltas.next());
             number = number.saturating_add(1);
-            let shift = offsets.as_mut().and_then(Runs::next).unwrap_or(0);
+            let shift = offsets.as_mut().map_or(0, Runs::next);
             samples.push(RawSample {
                 offset,
                 size_bytes,
@@ -85,7 +85,7 @@ fn packed(
     count: u32,
     frame_bytes: u32,
 ) -> Result<Vec<RawSample>, Unreadable> {
-    let delta = sane_delta(deltas.next().unwrap_or(1));
+    let delta = sane_delta(deltas.next());
     let mut samples = Vec::new();
     let mut dts = 0_i64;
     let mut left = count;
@@ -130,14 +130,21 @@ pub(super) fn sane_delta(delta: u32) -> u32 {
 
 /// `stsz` or `stz2`.
 enum Sizes<'a> {
-    Uniform { count: u32, size_bytes: u32 },
-    Listed { count: u32, bits: u32, table: &'a [u8] },
+    Uniform {
+        count: u32,
+        size_bytes: u32,
+    },
+    Listed {
+        count: u32,
+        bits: u32,
+        table: &'a [u8],
+    },
 }
 
 impl<'a> Sizes<'a> {
     fn read(stbl: &'a [u8]) -> Result<Self, Unreadable> {
         let damaged = Unreadable::Damaged("stsz");
-        if let Some((_, _, mut reader)) = child(stbl, b"stsz").and_then(full) {
+        if let Some((_, _, mut reader)) = child(stbl, *b"stsz").and_then(full) {
             let size_bytes = reader.u32().ok_or(damaged)?;
             let count = reader.u32().ok_or(damaged)?;
             if size_bytes > 0 {
@@ -145,7 +152,7 @@ impl<'a> Sizes<'a> {
             }
             return Self::listed(count, 32, reader.rest());
         }
-        let (_, _, mut reader) = child(stbl, b"stz2").and_then(full).ok_or(damaged)?;
+        let (_, _, mut reader) = child(stbl, *b"stz2").and_then(full).ok_or(damaged)?;
         let bits = reader.u32().ok_or(damaged)? & 0xff;
         let count = reader.u32().ok_or(damaged)?;
         match bits {
@@ -178,7 +185,11 @@ impl<'a> Sizes<'a> {
                 match bits {
                     4 => {
                         let pair = table.get(index.checked_div(2)?)?;
-                        let nibble = if index % 2 == 0 { pair >> 4 } else { pair & 0xf };
+                        let nibble = if index % 2 == 0 {
+                            pair >> 4
+                        } else {
+                            pair & 0xf
+                        };
                         Some(u32::from(nibble))
                     }
                     8 => table.get(index).map(|size| u32::from(*size)),
@@ -195,7 +206,11 @@ impl<'a> Sizes<'a> {
 }
 
 fn word(table: &[u8], index: usize) -> Option<u32> {
-    table.as_chunks::<4>().0.get(index).map(|word| u32::from_be_bytes(*word))
+    table
+        .as_chunks::<4>()
+        .0
+        .get(index)
+        .map(|word| u32::from_be_bytes(*word))
 }
 
 /// `stts` and `ctts`: a value for each of so many samples, then the next.
@@ -207,7 +222,7 @@ struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    fn read(stbl: &'a [u8], kind: &[u8; 4]) -> Option<Self> {
+    fn read(stbl: &'a [u8], kind: [u8; 4]) -> Option<Self> {
         let (_, _, mut reader) = full(child(stbl, kind)?)?;
         let lines_left = reader.u32()?;
         Some(Self {
@@ -219,12 +234,12 @@ impl<'a> Runs<'a> {
     }
 
     /// The next sample's value; the last one again when the table is too short.
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> u32 {
         while self.left == 0 {
             let mut ahead = self.table;
             let (1.., Some(count), Some(value)) = (self.lines_left, ahead.u32(), ahead.u32())
             else {
-                return Some(self.value);
+                return self.value;
             };
             self.table = ahead;
             self.lines_left = self.lines_left.saturating_sub(1);
@@ -232,7 +247,7 @@ impl<'a> Runs<'a> {
             self.value = value;
         }
         self.left = self.left.saturating_sub(1);
-        Some(self.value)
+        self.value
     }
 }
 
@@ -244,14 +259,14 @@ struct SyncTable<'a> {
 
 impl<'a> SyncTable<'a> {
     fn read(stbl: &'a [u8]) -> Self {
-        let table = |kind| {
+        let table = |kind: [u8; 4]| {
             let (_, _, mut reader) = full(child(stbl, kind)?)?;
             let count = reader.u32()?;
             (count > 0).then_some(reader)
         };
         Self {
-            full: table(b"stss"),
-            partial: table(b"stps"),
+            full: table(*b"stss"),
+            partial: table(*b"stps"),
         }
     }
 
@@ -298,13 +313,13 @@ struct Chunks<'a> {
 
 impl<'a> Chunks<'a> {
     fn read(stbl: &'a [u8]) -> Result<Self, Unreadable> {
-        let (body, is_64_bit) = child(stbl, b"stco")
+        let (body, is_64_bit) = child(stbl, *b"stco")
             .map(|body| (body, false))
-            .or_else(|| child(stbl, b"co64").map(|body| (body, true)))
+            .or_else(|| child(stbl, *b"co64").map(|body| (body, true)))
             .ok_or(Unreadable::Damaged("stco"))?;
         let (_, _, mut offsets) = full(body).ok_or(Unreadable::Damaged("stco"))?;
         offsets.u32().ok_or(Unreadable::Damaged("stco"))?;
-        let (_, _, mut runs) = child(stbl, b"stsc")
+        let (_, _, mut runs) = child(stbl, *b"stsc")
             .and_then(full)
             .ok_or(Unreadable::Damaged("stsc"))?;
         let count = runs.u32().ok_or(Unreadable::Damaged("stsc"))?;

@@ -3,6 +3,7 @@
 use cattube_contract::media::Rotation;
 
 use super::boxes::{Kind, child, children, descend, full};
+use crate::container::rate;
 
 /// What a `trak` says of itself.
 #[derive(Debug, Clone)]
@@ -12,8 +13,10 @@ pub(super) struct Track<'a> {
     pub(super) rotation: Rotation,
     /// `vide`, `soun` …
     pub(super) handler: Kind,
-    /// Ticks a second; never 0.
+    /// Ticks a second; never 0, and refined if it would be coarse.
     pub(super) timescale: u32,
+    /// So many of these ticks are one of the file's.
+    pub(super) refined_by: u32,
     /// Width and height for presentation, in whole pixels.
     pub(super) display_px: (u32, u32),
     pub(super) edits: Vec<Edit>,
@@ -42,18 +45,20 @@ const MAX_CHAPTER_TRACKS: usize = 64;
 
 /// Reads a `trak`; `None` if something that it must have is missing.
 pub(super) fn parse(trak: &[u8]) -> Option<Track<'_>> {
-    let (id, is_enabled, rotation, display_px) = header(child(trak, b"tkhd")?)?;
-    let mdia = child(trak, b"mdia")?;
-    let (_, _, mut handler) = full(child(mdia, b"hdlr")?)?;
+    let (id, is_enabled, rotation, display_px) = header(child(trak, *b"tkhd")?)?;
+    let mdia = child(trak, *b"mdia")?;
+    let (_, _, mut handler) = full(child(mdia, *b"hdlr")?)?;
     handler.skip(4)?;
+    let (timescale, refined_by) = rate::refined(timescale(child(mdia, *b"mdhd")?)?);
     Some(Track {
         id,
         is_enabled,
         rotation,
         handler: handler.array()?,
-        timescale: timescale(child(mdia, b"mdhd")?)?,
+        timescale,
+        refined_by,
         display_px,
-        edits: edits(trak),
+        edits: edits(trak, refined_by),
         chapter_tracks: chapter_tracks(trak),
         tables: descend(mdia, &[b"minf", b"stbl"])?,
     })
@@ -104,10 +109,8 @@ fn rotation([a, b, _, c, d, ..]: [i32; 9]) -> Rotation {
     }
 }
 
-fn edits(trak: &[u8]) -> Vec<Edit> {
-    let Some((version, _, mut reader)) =
-        descend(trak, &[b"edts", b"elst"]).and_then(full)
-    else {
+fn edits(trak: &[u8], refined_by: u32) -> Vec<Edit> {
+    let Some((version, _, mut reader)) = descend(trak, &[b"edts", b"elst"]).and_then(full) else {
         return Vec::new();
     };
     let count = reader.u32().unwrap_or(0);
@@ -122,7 +125,10 @@ fn edits(trak: &[u8]) -> Vec<Edit> {
             let rate = reader.u32()?;
             Some(Edit {
                 duration,
-                media_time,
+                media_time: match media_time {
+                    -1 => -1,
+                    time => time.saturating_mul(i64::from(refined_by)),
+                },
                 is_normal_rate: rate == 0x0001_0000,
             })
         })
@@ -131,7 +137,7 @@ fn edits(trak: &[u8]) -> Vec<Edit> {
 }
 
 fn chapter_tracks(trak: &[u8]) -> Vec<u32> {
-    let Some(tref) = child(trak, b"tref") else {
+    let Some(tref) = child(trak, *b"tref") else {
         return Vec::new();
     };
     children(tref)

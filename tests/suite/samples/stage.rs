@@ -1,0 +1,307 @@
+//! Sets the stage for a sample: the objects, uploads and videos that it speaks of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cattube_contract::envelope::SCHEMA;
+use cattube_contract::event::{ChunkTranscoded, MasterLocation, VideoUploaded};
+use cattube_contract::key::{MasterKey, VideoKeys};
+use cattube_contract::plan::Quality;
+use cattube_contract::report::{ChunkReport, StoredReport};
+use cattube_contract::size::Sizes;
+use cattube_contract::{Command, CommandMessage, Envelope, Event, EventId, Metadata, OwnerId, VideoId};
+use cattube_core::upload::{Upload, UploadRequest, UploadState};
+use cattube_ports::encoder::EncoderExit;
+use cattube_ports::fakes::{FaultPlan, MemoryEncoder, RunFiles};
+use cattube_ports::objects::{NewObject, ObjectHead};
+use cattube_ports::outcome::MessageHandler;
+use cattube_ports::{Clock, MultipartUploads, Objects, PortError};
+use cattube_tests::masters::make;
+use cattube_tests::world::{World, bus_body};
+use serde_json::Value;
+
+use super::{Sample, kebab, samples};
+use crate::tree;
+
+/// The bytes of a part of a staged upload, and of the whole of it.
+const PART_BYTES: u64 = 5;
+const UPLOAD_BYTES: u64 = 14;
+
+/// A bucket that has the masters which a sample announces, whatever their size and tag:
+/// each is a short clip, and then one box of nothing.
+struct Announced {
+    store: Arc<dyn Objects>,
+    masters: BTreeMap<String, ObjectHead>,
+}
+
+/// A clip with its index in front.
+fn clip() -> &'static [u8] {
+    static CLIP: OnceLock<Vec<u8>> = OnceLock::new();
+    CLIP.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let step = "-f lavfi -i testsrc2=s=640x360 -f lavfi -i sine -t 1 -c:v libx264 -preset ultrafast -c:a aac -movflags +faststart clip.mp4";
+        std::fs::read(make(dir.path(), &[step])).unwrap()
+    })
+}
+
+/// A range of the clip, made `size` bytes long by a `free` box.
+fn padded(size: u64, range: Range<u64>) -> Bytes {
+    let clip = clip();
+    let rest = size - u64::try_from(clip.len()).unwrap();
+    let mut head = vec![0, 0, 0, 1];
+    head.extend_from_slice(b"free");
+    head.extend_from_slice(&rest.to_be_bytes());
+    let byte = |at: u64| {
+        let at = usize::try_from(at).unwrap();
+        let after = clip.get(at).or_else(|| head.get(at - clip.len()));
+        after.copied().unwrap_or(0)
+    };
+    range.map(byte).collect()
+}
+
+#[async_trait]
+impl Objects for Announced {
+    async fn head(&self, key: &str) -> Result<Option<ObjectHead>, PortError> {
+        match self.masters.get(key) {
+            Some(head) => Ok(Some(head.clone())),
+            None => self.store.head(key).await,
+        }
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError> {
+        self.store.get(key).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Bytes, PortError> {
+        match self.masters.get(key) {
+            Some(head) if etag == Some(&head.etag) => Ok(padded(head.size_bytes, range)),
+            _ => self.store.get_range(key, range, etag).await,
+        }
+    }
+
+    async fn put(&self, object: NewObject) -> Result<(), PortError> {
+        self.store.put(object).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        self.store.list(prefix).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
+        self.store.delete(keys).await
+    }
+}
+
+/// An empty world whose encoder fails: no sample gets so far.
+pub fn world() -> World {
+    let encoder = MemoryEncoder::new(FaultPlan::none(), |_, _| {
+        let exit = EncoderExit { success: false, stderr: String::new(), stdout: Vec::new() };
+        (exit, RunFiles::new())
+    });
+    World::new(Arc::new(encoder), Quality::Crf(23), &FaultPlan::none())
+}
+
+/// Every file of `events/bus/` by its name: the one entry that it holds.
+pub fn bus_entries() -> Vec<(String, Value)> {
+    let paths = tree::files("events/bus", ".json").into_iter();
+    paths
+        .map(|path| {
+            let mut entries: Vec<Value> = serde_json::from_str(&tree::read(&path)).unwrap();
+            let name = path.rsplit('/').next().unwrap().trim_end_matches(".json");
+            assert_eq!(entries.len(), 1, "{path}");
+            (name.to_owned(), entries.remove(0))
+        })
+        .collect()
+}
+
+/// Puts everything into the world that the sample takes for granted.
+pub async fn set(world: &mut World, sample: &Sample) {
+    match sample.function.as_str() {
+        "upload" | "manage" if sample.is_http() => {
+            for (owner, video) in known(&sample.function) {
+                if sample.function == "upload" {
+                    open_upload(world, owner, video).await;
+                } else {
+                    take_in(world, owner, video).await;
+                }
+            }
+        }
+        "ingest" | "plan" => {
+            let bodies = sample.records().into_iter();
+            let masters = bodies.filter_map(|(_, body)| announced(&body)).collect();
+            let store = Announced { store: Arc::new(world.masters.clone()), masters };
+            let store: Arc<dyn Objects> = Arc::new(store);
+            world.ingest.objects = Arc::clone(&store);
+            world.plan.objects = store;
+        }
+        "transcode" => {
+            for (_, body) in sample.records() {
+                if let Ok(message) = CommandMessage::parse(&body) {
+                    finish_chunk(world, message).await;
+                }
+            }
+        }
+        _ => {}
+    }
+    world.route();
+    world.history.clear();
+}
+
+/// The owners and videos of a function's happy requests: those exist.
+fn known(function: &str) -> BTreeSet<(OwnerId, VideoId)> {
+    let samples = samples(function).into_iter();
+    let happy = samples.filter(|sample| !sample.rejected && sample.is_http());
+    happy
+        .filter_map(|sample| {
+            let claims = &sample.payload["requestContext"]["authorizer"]["jwt"]["claims"];
+            let owner = OwnerId::of_subject(claims["sub"].as_str()?);
+            Some((owner, sample.payload["pathParameters"]["id"].as_str()?.parse().ok()?))
+        })
+        .collect()
+}
+
+/// The master that an S3 event or a command speaks of.
+fn announced(body: &str) -> Option<(String, ObjectHead)> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let object = body.pointer("/detail/object").or(body.pointer("/data/master"))?;
+    let key = object["key"].as_str()?.to_owned();
+    let size_bytes = object.get("size").or(object.get("size_bytes"))?.as_u64()?;
+    let notes = [
+        ("cattube-title", "Maunzi%20am%20Fenster".to_owned()),
+        ("cattube-sizes", "1080,720,480,360".to_owned()),
+        ("cattube-size-bytes", size_bytes.to_string()),
+    ];
+    let head = ObjectHead {
+        size_bytes,
+        etag: object["etag"].as_str()?.to_owned(),
+        metadata: notes.map(|(name, note)| (name.to_owned(), note)).into(),
+    };
+    Some((key, head))
+}
+
+/// An open upload whose parts have all arrived.
+async fn open_upload(world: &World, owner: OwnerId, video: VideoId) {
+    let key = MasterKey::Uploaded { owner_id: owner, video_id: video }.to_string();
+    let store_upload = world.masters.begin(&key, "video/mp4", &BTreeMap::new()).await.unwrap();
+    let upload = Upload {
+        video_id: video,
+        request: UploadRequest {
+            title: "Maunzi am Fenster".to_owned(),
+            size_bytes: UPLOAD_BYTES,
+            content_type: "video/mp4".to_owned(),
+            sizes: Sizes::Auto,
+        },
+        part_size_bytes: PART_BYTES,
+        state: UploadState::Open,
+        created_at: world.clock.now(),
+        store_upload,
+    };
+    for number in 1..=upload.part_count() {
+        let valid_for = std::time::Duration::from_mins(1);
+        let url = world.masters.part_url(&key, &upload.store_upload, number, valid_for).await;
+        let bytes = vec![0; usize::try_from(upload.part_bytes(number).unwrap()).unwrap()];
+        world.masters.put_part(&url.unwrap(), bytes).unwrap();
+    }
+    let body = serde_json::to_value(&upload).unwrap();
+    let saved = world.upload.table.save(&owner.to_string(), &format!("upload#{video}"), None, &body);
+    saved.await.unwrap();
+}
+
+/// A video in the catalogue.
+async fn take_in(world: &World, owner: OwnerId, video: VideoId) {
+    let metadata = Metadata {
+        event_id: EventId::derive("staged", &[&video.to_string()]),
+        video_id: video,
+        owner_id: owner,
+        caused_by: None,
+        attempt: 1,
+        hop: 1,
+        schema: SCHEMA,
+        occurred_at: world.clock.now(),
+    };
+    let key = MasterKey::Uploaded { owner_id: owner, video_id: video }.to_string();
+    let event = Event::VideoUploaded(VideoUploaded {
+        master: MasterLocation { key, etag: "e".to_owned(), size_bytes: UPLOAD_BYTES },
+        title: "Maunzi am Fenster".to_owned(),
+        sizes: Sizes::Auto,
+        generation: 1,
+    });
+    world.manage.handle(&bus_body(&Envelope { metadata, event })).await.unwrap();
+}
+
+/// The report of a chunk that was transcoded before: the command only brings its event again.
+async fn finish_chunk(world: &World, message: CommandMessage) {
+    let Command::TranscodeChunk(command) = message.command else {
+        return;
+    };
+    let keys = VideoKeys {
+        owner_id: message.metadata.owner_id,
+        video_id: message.metadata.video_id,
+        generation: command.generation,
+    };
+    let event = ChunkTranscoded {
+        generation: command.generation,
+        chunk: command.chunk,
+        worker: "worker".to_owned(),
+        started_at: world.clock.now(),
+        finished_at: world.clock.now(),
+        read_bytes: command.slice.length_bytes,
+        written_bytes: 1,
+    };
+    let report = ChunkReport {
+        chunk: command.chunk,
+        renditions: BTreeMap::new(),
+        seam: None,
+        thumbnail_pts: Vec::new(),
+        read_bytes: command.slice.length_bytes,
+    };
+    let stored = StoredReport { event, report };
+    let object = NewObject {
+        key: keys.report(command.chunk),
+        bytes: serde_json::to_vec(&stored).unwrap().into(),
+        content_type: "application/json",
+        cache_control: "no-store",
+    };
+    world.masters.put(object).await.unwrap();
+}
+
+/// The events that a happy batch publishes: one a message, the one that its name begins
+/// with, or else what its function is there for.
+pub fn published(sample: &Sample) -> Vec<&'static str> {
+    const REFUSALS: [&str; 2] = ["VideoRejected", "UploadFailed"];
+    let usual = match sample.function.as_str() {
+        "ingest" => "VideoUploaded",
+        "plan" => "VideoPlanned",
+        "transcode" => "ChunkTranscoded",
+        _ => return Vec::new(),
+    };
+    let named = REFUSALS.into_iter().find(|event| sample.name.starts_with(&kebab(event)));
+    vec![named.unwrap_or(usual); sample.records().len()]
+}
+
+/// What the consumers of events were told must be in their tables, and what is planned must
+/// be queued.
+pub async fn check_kept(world: &World, sample: &Sample) {
+    if sample.function == "plan" {
+        let queued = world.waiting.iter().filter(|message| {
+            matches!(message, cattube_tests::world::Message::Chunk(body) if CommandMessage::parse(body).is_ok())
+        });
+        assert!(queued.count() >= 2, "{}: a chunk of each track", sample.name);
+    }
+    if !matches!(sample.function.as_str(), "assemble" | "manage") {
+        return;
+    }
+    for (_, body) in sample.records() {
+        let metadata = Envelope::parse_bus_event(&body).unwrap().metadata;
+        let (owner, video) = (metadata.owner_id.to_string(), metadata.video_id.to_string());
+        let kept = if sample.function == "assemble" {
+            world.assemble.table.load(&video, "join").await
+        } else {
+            world.manage.table.load(&owner, &video).await
+        };
+        assert!(kept.unwrap().is_some(), "{}: {video}", sample.name);
+    }
+}
