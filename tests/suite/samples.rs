@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::event::sqs::SqsEvent;
 use cattube_adapters::lambda;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::{CommandMessage, Envelope};
 use cattube_ports::outcome::MessageHandler;
 use cattube_tests::world::{Message, World};
@@ -37,7 +36,10 @@ impl Sample {
 
     /// The word behind `--`, which the error must name.
     fn word(&self) -> &str {
-        let (_, word) = self.name.split_once("--").expect("a rejected sample's name ends in --word");
+        let (_, word) = self
+            .name
+            .split_once("--")
+            .expect("a rejected sample's name ends in --word");
         word
     }
 
@@ -49,7 +51,9 @@ impl Sample {
     fn records(&self) -> Vec<(String, String)> {
         let text = |value: Option<String>| value.expect("SQS gives it");
         let records = self.batch().records.into_iter();
-        records.map(|record| (text(record.message_id), text(record.body))).collect()
+        records
+            .map(|record| (text(record.message_id), text(record.body)))
+            .collect()
     }
 }
 
@@ -76,7 +80,9 @@ fn samples(function: &str) -> Vec<Sample> {
 }
 
 fn all_samples() -> impl Iterator<Item = Sample> {
-    tree::folders("functions").into_iter().flat_map(|function| samples(&function))
+    tree::folders("functions")
+        .into_iter()
+        .flat_map(|function| samples(&function))
 }
 
 /// `VideoPlanned` as a file is named: `video-planned`.
@@ -169,8 +175,14 @@ fn envelopes_look_as_aws_makes_them() {
         assert_eq!(ids.len(), records.len(), "{}: message ids", sample.name);
         for record in &records {
             let arn = record.event_source_arn.as_deref().unwrap();
-            assert!(arn.starts_with("arn:aws:sqs:us-east-1:123456789012:cattube-"), "{arn}");
-            assert_eq!(arn.ends_with(".fifo"), record.attributes.contains_key("MessageDeduplicationId"));
+            assert!(
+                arn.starts_with("arn:aws:sqs:us-east-1:123456789012:cattube-"),
+                "{arn}"
+            );
+            assert_eq!(
+                arn.ends_with(".fifo"),
+                record.attributes.contains_key("MessageDeduplicationId")
+            );
             assert_eq!(record.event_source.as_deref(), Some("aws:sqs"));
             assert!(record.attributes.contains_key("ApproximateReceiveCount"));
         }
@@ -208,9 +220,14 @@ fn every_event_and_command_has_a_sample() {
             commands.extend(body["command"].as_str().map(str::to_owned));
         }
     }
-    assert_eq!(commands, tree::variants(&tree::read("crates/contract/src/command.rs"), "Command"));
+    assert_eq!(
+        commands,
+        tree::variants(&tree::read("crates/contract/src/command.rs"), "Command")
+    );
     let names: BTreeSet<_> = tree::event_names().iter().map(|name| kebab(name)).collect();
-    let managed = samples("manage").into_iter().filter(|sample| !sample.rejected);
+    let managed = samples("manage")
+        .into_iter()
+        .filter(|sample| !sample.rejected);
     let managed: BTreeSet<_> = managed.map(|sample| sample.name).collect();
     assert!(names.is_subset(&managed), "{names:?} {managed:?}");
     let bus = stage::bus_entries().into_iter().map(|(name, _)| name);
@@ -220,18 +237,37 @@ fn every_event_and_command_has_a_sample() {
 #[test]
 fn bus_entries_are_what_put_events_takes_and_what_the_functions_send() {
     for (name, entry) in stage::bus_entries() {
-        let fields: Vec<_> = entry.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(fields, ["Detail", "DetailType", "EventBusName", "Source"], "{name}");
-        assert!(tree::read("samconfig.toml").contains(&format!("stack_name = {}", entry["EventBusName"])));
+        let fields: Vec<_> = entry
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            fields,
+            ["Detail", "DetailType", "EventBusName", "Source"],
+            "{name}"
+        );
+        assert!(
+            tree::read("samconfig.toml")
+                .contains(&format!("stack_name = {}", entry["EventBusName"]))
+        );
         let event = entry["DetailType"].as_str().unwrap();
         assert_eq!(kebab(event), name);
         let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
         let envelope = Envelope::parse(event, &detail).unwrap();
         assert!(within(&detail, &envelope.to_detail().unwrap()), "{name}");
-        let function = entry["Source"].as_str().unwrap().strip_prefix("cattube.").unwrap();
+        let function = entry["Source"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("cattube.")
+            .unwrap();
         let sources = tree::sources(&format!("functions/{function}"));
         let sent = format!("Event::{event}(");
-        assert!(sources.iter().any(|(_, text)| text.contains(&sent)), "{function} sends no {event}");
+        assert!(
+            sources.iter().any(|(_, text)| text.contains(&sent)),
+            "{function} sends no {event}"
+        );
     }
 }
 
@@ -240,10 +276,20 @@ async fn happy_batches_are_handled_in_full() {
     for sample in all_samples().filter(|sample| !sample.rejected && !sample.is_http()) {
         let mut world = stage::world();
         stage::set(&mut world, &sample).await;
-        assert!(failures(&world, &sample).await.is_empty(), "{}", sample.name);
+        assert!(
+            failures(&world, &sample).await.is_empty(),
+            "{}",
+            sample.name
+        );
         world.route();
         let expected = stage::published(&sample);
-        assert_eq!(world.names(), expected, "{}: {:?}", sample.name, world.history);
+        assert_eq!(
+            world.names(),
+            expected,
+            "{}: {:?}",
+            sample.name,
+            world.history
+        );
         stage::check_kept(&world, &sample).await;
     }
 }
@@ -255,7 +301,12 @@ async fn work_without_its_master_ends_in_a_failed_event_and_not_in_the_queue() {
             let mut world = stage::world();
             assert!(failures(&world, sample).await.is_empty(), "{}", sample.name);
             world.route();
-            assert_eq!(world.names(), vec![event; sample.records().len()], "{}", sample.name);
+            assert_eq!(
+                world.names(),
+                vec![event; sample.records().len()],
+                "{}",
+                sample.name
+            );
         }
     }
 }
@@ -307,15 +358,27 @@ async fn rejected_requests_get_a_problem_document_that_names_the_field() {
         stage::set(&mut world, &sample).await;
         let answer = answer(&world, &sample).await;
         let path = format!("{}/rejected/{}", sample.function, sample.name);
-        let expected = sample.name.trim_start_matches("http-").split('-').next().unwrap();
+        let expected = sample
+            .name
+            .trim_start_matches("http-")
+            .split('-')
+            .next()
+            .unwrap();
         let expected: u64 = expected.parse().expect("its name begins with the status");
         assert!((400..500).contains(&expected), "{path}");
         assert_eq!(answer["statusCode"], expected, "{path}: {answer}");
-        assert_eq!(answer["headers"]["content-type"], "application/problem+json");
+        assert_eq!(
+            answer["headers"]["content-type"],
+            "application/problem+json"
+        );
         let problem: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         assert_eq!(problem["status"], json!(expected), "{path}");
         assert_eq!(problem["type"], "about:blank", "{path}");
-        let text = format!("{} {}", problem["title"].as_str().unwrap(), problem["detail"].as_str().unwrap());
+        let text = format!(
+            "{} {}",
+            problem["title"].as_str().unwrap(),
+            problem["detail"].as_str().unwrap()
+        );
         if !names(&text, sample.word()) {
             println!("{path}: {text}");
             nameless.push(path);
@@ -332,8 +395,12 @@ const NAMELESS_REQUESTS: &[&str] = &[];
 #[test]
 fn every_route_has_a_sample() {
     for function in ["upload", "manage"] {
-        let samples = samples(function).into_iter().filter(|sample| !sample.rejected && sample.is_http());
-        let sampled: BTreeSet<_> = samples.map(|sample| sample.payload["routeKey"].as_str().unwrap().to_owned()).collect();
+        let samples = samples(function)
+            .into_iter()
+            .filter(|sample| !sample.rejected && sample.is_http());
+        let sampled: BTreeSet<_> = samples
+            .map(|sample| sample.payload["routeKey"].as_str().unwrap().to_owned())
+            .collect();
         assert_eq!(sampled, tree::routes(function));
     }
 }

@@ -31,7 +31,9 @@ fn entries(path: &str) -> Vec<(String, bool)> {
 /// The names of a folder's folders.
 pub fn folders(path: &str) -> Vec<String> {
     let entries = entries(path).into_iter();
-    entries.filter_map(|(name, is_dir)| is_dir.then_some(name)).collect()
+    entries
+        .filter_map(|(name, is_dir)| is_dir.then_some(name))
+        .collect()
 }
 
 /// The paths of all files below a folder whose names end so.
@@ -61,7 +63,8 @@ pub fn variants(source: &str, name: &str) -> BTreeSet<String> {
     let lines = lines.take_while(|line| *line != "}");
     let variant = |line: &str| {
         let word = line.trim().split(['(', '{', ',']).next()?.trim();
-        word.starts_with(char::is_uppercase).then(|| word.to_owned())
+        word.starts_with(char::is_uppercase)
+            .then(|| word.to_owned())
     };
     lines.filter_map(variant).collect()
 }

@@ -1,11 +1,12 @@
 //! Commands: imperatives, on a queue, for exactly one consumer.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::event::MasterLocation;
 use crate::plan::{ChunkId, ChunkWork, SliceRef};
 use crate::size::Sizes;
-use crate::{ContractError, Metadata};
+use crate::{ContractError, Metadata, excerpt, read_json, read_value};
 
 /// Everything that can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,11 +58,27 @@ impl CommandMessage {
     /// Parses a queue message's body.
     ///
     /// # Errors
-    /// [`ContractError::Message`] with serde's reason.
+    /// [`ContractError::Message`] that names the field.
     pub fn parse(body: &str) -> Result<Self, ContractError> {
-        serde_json::from_str(body).map_err(|error| ContractError::Message {
-            name: "command".to_owned(),
-            reason: error.to_string(),
+        #[derive(Deserialize)]
+        struct Raw {
+            metadata: Metadata,
+            command: String,
+            data: Value,
+        }
+        let fail = |name: &str, reason| ContractError::Message {
+            name: excerpt(name, 80),
+            reason,
+        };
+        let raw: Raw = read_json(body.as_bytes()).map_err(|reason| fail("command", reason))?;
+        let command = match raw.command.as_str() {
+            "PlanVideo" => read_value("data", raw.data).map(Command::PlanVideo),
+            "TranscodeChunk" => read_value("data", raw.data).map(Command::TranscodeChunk),
+            _ => Err("command: no such command".to_owned()),
+        };
+        Ok(Self {
+            metadata: raw.metadata,
+            command: command.map_err(|reason| fail(&raw.command, reason))?,
         })
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{ContractError, Event, EventId, OwnerId, VideoId, excerpt};
+use crate::{ContractError, Event, EventId, OwnerId, VideoId, excerpt, read_json, read_value};
 
 /// The version of the message forms in this crate. Fields are only ever added.
 pub const SCHEMA: u32 = 1;
@@ -105,10 +105,8 @@ impl Envelope {
                 .cloned()
                 .ok_or_else(|| fail(format!("missing field `{name}`")))
         };
-        let metadata = serde_json::from_value(part("metadata")?)
-            .map_err(|error| fail(format!("metadata: {error}")))?;
-        let tagged = json!({ "type": detail_type, "data": part("data")? });
-        let event = serde_json::from_value(tagged).map_err(|error| fail(error.to_string()))?;
+        let metadata = read_value("metadata", part("metadata")?).map_err(fail)?;
+        let event = Event::read(detail_type, part("data")?).map_err(fail)?;
         Ok(Self { metadata, event })
     }
 
@@ -124,9 +122,9 @@ impl Envelope {
             detail: Value,
         }
         let event: BusEvent =
-            serde_json::from_str(body).map_err(|error| ContractError::Message {
+            read_json(body.as_bytes()).map_err(|reason| ContractError::Message {
                 name: "bus event".to_owned(),
-                reason: error.to_string(),
+                reason,
             })?;
         Self::parse(&event.detail_type, &event.detail)
     }

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Fault;
 use crate::plan::ChunkId;
+use crate::read_value;
 use crate::size::Sizes;
 
 /// Everything that can have happened. The variant's name is the envelope's `detail-type`.
@@ -51,6 +53,31 @@ impl Event {
             Self::VideoPlayable(_) => "VideoPlayable",
             Self::VideoReady(_) => "VideoReady",
             Self::VideoDeleted(_) => "VideoDeleted",
+        }
+    }
+
+    /// Reads the data of the event that `name` says. Not left to serde's tagged form, which
+    /// would lose the path of a wrong field.
+    ///
+    /// # Errors
+    /// The path of the field and the reason.
+    pub(crate) fn read(name: &str, data: Value) -> Result<Self, String> {
+        match name {
+            "UploadRequested" => read_value("data", data).map(Self::UploadRequested),
+            "UploadFailed" => read_value("data", data).map(Self::UploadFailed),
+            "VideoUploaded" => read_value("data", data).map(Self::VideoUploaded),
+            "VideoPlanned" => read_value("data", data).map(Self::VideoPlanned),
+            "VideoRejected" => read_value("data", data).map(Self::VideoRejected),
+            "PlanFailed" => read_value("data", data).map(Self::PlanFailed),
+            "ChunkTranscoded" => read_value("data", data).map(Self::ChunkTranscoded),
+            "ChunkFailed" => read_value("data", data).map(Self::ChunkFailed),
+            "VideoPlayable" => read_value("data", data).map(Self::VideoPlayable),
+            "VideoReady" => read_value("data", data).map(Self::VideoReady),
+            "VideoDeleted" => read_value("data", data).map(Self::VideoDeleted),
+            unknown => Err(format!(
+                "detail-type: `{}` is no event",
+                crate::excerpt(unknown, 80)
+            )),
         }
     }
 }

@@ -67,3 +67,32 @@ pub enum ContractError {
 pub fn excerpt(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect()
 }
+
+/// Reads JSON; an error says which field is wrong, as a path such as `data.master.size_bytes`.
+///
+/// # Errors
+/// The path and serde's reason.
+pub fn read_json<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
+    deserializer.end().map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
+/// As [`read_json`], of a value that is parsed already and stands under `name`.
+pub(crate) fn read_value<T: serde::de::DeserializeOwned>(
+    name: &str,
+    value: serde_json::Value,
+) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| format!("{name}.{}", explain(&error)))
+}
+
+fn explain<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
+    let path = error.path().to_string();
+    if path == "." {
+        error.inner().to_string()
+    } else {
+        format!("{path}: {}", error.inner())
+    }
+}

@@ -145,7 +145,7 @@ pub struct AudioEncoding {
 
 /// What a worker must do with a slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "track")]
+#[serde(rename_all = "snake_case")]
 pub enum ChunkWork {
     /// Decode once, encode every rendition.
     Video {

@@ -11,7 +11,7 @@ use cattube_contract::envelope::SCHEMA;
 use cattube_contract::event::{MasterLocation, UploadFailed, VideoRejected, VideoUploaded};
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, EventId, Fault, Metadata, OwnerId,
-    excerpt,
+    excerpt, read_json,
 };
 use cattube_core::intake::{self, Arrival, Identity, Verdict};
 use cattube_ports::objects::ObjectHead;
@@ -80,8 +80,7 @@ struct S3Object {
 }
 
 fn parse(body: &str) -> Result<S3Event, IngestError> {
-    let event: S3Event =
-        serde_json::from_str(body).map_err(|error| IngestError::Event(error.to_string()))?;
+    let event: S3Event = read_json(body.as_bytes()).map_err(IngestError::Event)?;
     if event.detail_type == "Object Created" {
         Ok(event)
     } else {

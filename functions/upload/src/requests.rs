@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cattube_contract::event::{UploadFailed, UploadRequested};
-use cattube_contract::{Event, Fault, OwnerId, VideoId};
+use cattube_contract::{Event, Fault, OwnerId, VideoId, read_json};
 use cattube_core::intake::{encode_title, notes};
 use cattube_core::upload::{PAGE_PARTS, Upload, UploadRequest, UploadState, plan_parts};
 use cattube_ports::PortError;
@@ -66,8 +66,8 @@ fn number(request: &ApiRequest, name: &str, default: u32) -> Result<u32, ApiResp
 }
 
 fn parse_request(body: &[u8]) -> Result<(UploadRequest, u64), ApiResponse> {
-    let request: UploadRequest = serde_json::from_slice(body)
-        .map_err(|error| ApiResponse::problem(400, "Bad request", &error.to_string()))?;
+    let request: UploadRequest =
+        read_json(body).map_err(|reason| ApiResponse::problem(400, "Bad request", &reason))?;
     let part_size_bytes = plan_parts(&request)
         .map_err(|error| ApiResponse::problem(422, "Invalid upload", &error.to_string()))?;
     Ok((request, part_size_bytes))

@@ -12,7 +12,9 @@ use cattube_contract::key::{MasterKey, VideoKeys};
 use cattube_contract::plan::Quality;
 use cattube_contract::report::{ChunkReport, StoredReport};
 use cattube_contract::size::Sizes;
-use cattube_contract::{Command, CommandMessage, Envelope, Event, EventId, Metadata, OwnerId, VideoId};
+use cattube_contract::{
+    Command, CommandMessage, Envelope, Event, EventId, Metadata, OwnerId, VideoId,
+};
 use cattube_core::upload::{Upload, UploadRequest, UploadState};
 use cattube_ports::encoder::EncoderExit;
 use cattube_ports::fakes::{FaultPlan, MemoryEncoder, RunFiles};
@@ -75,7 +77,12 @@ impl Objects for Announced {
         self.store.get(key).await
     }
 
-    async fn get_range(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Bytes, PortError> {
+    async fn get_range(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Bytes, PortError> {
         match self.masters.get(key) {
             Some(head) if etag == Some(&head.etag) => Ok(padded(head.size_bytes, range)),
             _ => self.store.get_range(key, range, etag).await,
@@ -98,7 +105,11 @@ impl Objects for Announced {
 /// An empty world whose encoder fails: no sample gets so far.
 pub fn world() -> World {
     let encoder = MemoryEncoder::new(FaultPlan::none(), |_, _| {
-        let exit = EncoderExit { success: false, stderr: String::new(), stdout: Vec::new() };
+        let exit = EncoderExit {
+            success: false,
+            stderr: String::new(),
+            stdout: Vec::new(),
+        };
         (exit, RunFiles::new())
     });
     World::new(Arc::new(encoder), Quality::Crf(23), &FaultPlan::none())
@@ -132,7 +143,10 @@ pub async fn set(world: &mut World, sample: &Sample) {
         "ingest" | "plan" => {
             let bodies = sample.records().into_iter();
             let masters = bodies.filter_map(|(_, body)| announced(&body)).collect();
-            let store = Announced { store: Arc::new(world.masters.clone()), masters };
+            let store = Announced {
+                store: Arc::new(world.masters.clone()),
+                masters,
+            };
             let store: Arc<dyn Objects> = Arc::new(store);
             world.ingest.objects = Arc::clone(&store);
             world.plan.objects = store;
@@ -158,7 +172,13 @@ fn known(function: &str) -> BTreeSet<(OwnerId, VideoId)> {
         .filter_map(|sample| {
             let claims = &sample.payload["requestContext"]["authorizer"]["jwt"]["claims"];
             let owner = OwnerId::of_subject(claims["sub"].as_str()?);
-            Some((owner, sample.payload["pathParameters"]["id"].as_str()?.parse().ok()?))
+            Some((
+                owner,
+                sample.payload["pathParameters"]["id"]
+                    .as_str()?
+                    .parse()
+                    .ok()?,
+            ))
         })
         .collect()
 }
@@ -166,7 +186,9 @@ fn known(function: &str) -> BTreeSet<(OwnerId, VideoId)> {
 /// The master that an S3 event or a command speaks of.
 fn announced(body: &str) -> Option<(String, ObjectHead)> {
     let body: Value = serde_json::from_str(body).ok()?;
-    let object = body.pointer("/detail/object").or(body.pointer("/data/master"))?;
+    let object = body
+        .pointer("/detail/object")
+        .or(body.pointer("/data/master"))?;
     let key = object["key"].as_str()?.to_owned();
     let size_bytes = object.get("size").or(object.get("size_bytes"))?.as_u64()?;
     let notes = [
@@ -184,8 +206,16 @@ fn announced(body: &str) -> Option<(String, ObjectHead)> {
 
 /// An open upload whose parts have all arrived.
 async fn open_upload(world: &World, owner: OwnerId, video: VideoId) {
-    let key = MasterKey::Uploaded { owner_id: owner, video_id: video }.to_string();
-    let store_upload = world.masters.begin(&key, "video/mp4", &BTreeMap::new()).await.unwrap();
+    let key = MasterKey::Uploaded {
+        owner_id: owner,
+        video_id: video,
+    }
+    .to_string();
+    let store_upload = world
+        .masters
+        .begin(&key, "video/mp4", &BTreeMap::new())
+        .await
+        .unwrap();
     let upload = Upload {
         video_id: video,
         request: UploadRequest {
@@ -201,13 +231,21 @@ async fn open_upload(world: &World, owner: OwnerId, video: VideoId) {
     };
     for number in 1..=upload.part_count() {
         let valid_for = std::time::Duration::from_mins(1);
-        let url = world.masters.part_url(&key, &upload.store_upload, number, valid_for).await;
+        let url = world
+            .masters
+            .part_url(&key, &upload.store_upload, number, valid_for)
+            .await;
         let bytes = vec![0; usize::try_from(upload.part_bytes(number).unwrap()).unwrap()];
         world.masters.put_part(&url.unwrap(), bytes).unwrap();
     }
     let body = serde_json::to_value(&upload).unwrap();
-    let saved = world.upload.table.save(&owner.to_string(), &format!("upload#{video}"), None, &body);
-    saved.await.unwrap();
+    let (partition, sort) = (owner.to_string(), format!("upload#{video}"));
+    world
+        .upload
+        .table
+        .save(&partition, &sort, None, &body)
+        .await
+        .unwrap();
 }
 
 /// A video in the catalogue.
@@ -222,14 +260,26 @@ async fn take_in(world: &World, owner: OwnerId, video: VideoId) {
         schema: SCHEMA,
         occurred_at: world.clock.now(),
     };
-    let key = MasterKey::Uploaded { owner_id: owner, video_id: video }.to_string();
+    let key = MasterKey::Uploaded {
+        owner_id: owner,
+        video_id: video,
+    }
+    .to_string();
     let event = Event::VideoUploaded(VideoUploaded {
-        master: MasterLocation { key, etag: "e".to_owned(), size_bytes: UPLOAD_BYTES },
+        master: MasterLocation {
+            key,
+            etag: "e".to_owned(),
+            size_bytes: UPLOAD_BYTES,
+        },
         title: "Maunzi am Fenster".to_owned(),
         sizes: Sizes::Auto,
         generation: 1,
     });
-    world.manage.handle(&bus_body(&Envelope { metadata, event })).await.unwrap();
+    world
+        .manage
+        .handle(&bus_body(&Envelope { metadata, event }))
+        .await
+        .unwrap();
 }
 
 /// The report of a chunk that was transcoded before: the command only brings its event again.
@@ -278,7 +328,9 @@ pub fn published(sample: &Sample) -> Vec<&'static str> {
         "transcode" => "ChunkTranscoded",
         _ => return Vec::new(),
     };
-    let named = REFUSALS.into_iter().find(|event| sample.name.starts_with(&kebab(event)));
+    let named = REFUSALS
+        .into_iter()
+        .find(|event| sample.name.starts_with(&kebab(event)));
     vec![named.unwrap_or(usual); sample.records().len()]
 }
 
@@ -289,7 +341,11 @@ pub async fn check_kept(world: &World, sample: &Sample) {
         let queued = world.waiting.iter().filter(|message| {
             matches!(message, cattube_tests::world::Message::Chunk(body) if CommandMessage::parse(body).is_ok())
         });
-        assert!(queued.count() >= 2, "{}: a chunk of each track", sample.name);
+        assert!(
+            queued.count() >= 2,
+            "{}: a chunk of each track",
+            sample.name
+        );
     }
     if !matches!(sample.function.as_str(), "assemble" | "manage") {
         return;

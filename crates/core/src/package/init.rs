@@ -1,6 +1,8 @@
 //! The init segment: a `moov` made anew from what matters, so that equal encoder settings
 //! give equal bytes over all chunks.
 
+use std::fmt::Write as _;
+
 use mp4_atom::{
     Atom, Avc1, Codec, Dinf, Dref, Encode, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex,
     Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Vmhd,
@@ -198,5 +200,9 @@ fn mp4a_string(mp4a: &Mp4a) -> Option<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -161,9 +161,9 @@ fn the_master_names_every_size_and_the_sound() {
     assert_eq!(tall.audio.as_deref(), Some(sound.group_id.as_str()));
     assert_eq!(tall.resolution.unwrap().to_string(), "1280x720");
     assert!(text.contains("FRAME-RATE=29.97,"));
-    // 1,002,000 bytes in 4.004 s and 50,000 bytes in 150,000 samples.
-    assert_eq!(tall.bandwidth, 2_001_999 + 128_000);
-    assert_eq!(tall.average_bandwidth, Some(2_000_000 + 128_101));
+    // 1,002,000 bytes in 4.004 s and 69,000 bytes in 205,824 samples.
+    assert_eq!(tall.bandwidth, 2_001_999 + 128_732);
+    assert_eq!(tall.average_bandwidth, Some(2_000_000 + 128_086));
     assert!(playlist.variants[1].bandwidth < tall.bandwidth);
 }
 
