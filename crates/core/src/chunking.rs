@@ -158,12 +158,12 @@ fn long_enough(target: i64, length: i64) -> i64 {
 
 /// Where chunks begin: at the sync time that is nearest to the target, between half and
 /// twice of it; else, where frames are known, at the first frame behind the target; else at
-/// the next sync time.
+/// the next sync time. A rest of less than half the target is not cut off.
 fn cuts(start: i64, end: i64, sync: &[i64], frames: Option<&[i64]>, target: i64) -> Vec<i64> {
     let shortest = target.div_euclid(2);
     let mut cuts = vec![start];
     let mut at = start;
-    loop {
+    while end.saturating_sub(at) >= target.saturating_add(shortest) {
         let from = sync.partition_point(|pts| *pts < at.saturating_add(shortest));
         let later = sync.get(from..).unwrap_or_default();
         let ideal = at.saturating_add(target);
@@ -186,10 +186,11 @@ fn cuts(start: i64, end: i64, sync: &[i64], frames: Option<&[i64]>, target: i64)
         });
         match next.filter(|next| *next > at && end.saturating_sub(*next) >= shortest) {
             Some(next) => cuts.push(next),
-            None => return cuts,
+            None => break,
         }
         at = next.unwrap_or(end);
     }
+    cuts
 }
 
 /// How long the group of pictures around `at` is.
@@ -207,3 +208,6 @@ fn ranges(cuts: &[i64], end: i64) -> Vec<TickRange> {
         .map(|(start, end)| TickRange { start: *start, end })
         .collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -5,6 +5,8 @@ mod fragment;
 mod matroska;
 mod mp4;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 

@@ -32,6 +32,9 @@ use cattube_ports::{Bus, Clock, Encoder, Objects, Outcome, PortError, Queue};
 /// The rate of all sound that is made.
 const AUDIO_RATE_HZ: i64 = 48_000;
 
+/// Samples in a packet of AAC-LC.
+const AAC_PACKET_SAMPLES: i64 = 1_024;
+
 /// AAC-LC stereo, transparent for most ears.
 const AUDIO_BITRATE_BPS: u64 = 128_000;
 
@@ -186,7 +189,12 @@ fn make_plan(metadata: &Metadata, job: &PlanVideo, index: &MasterIndex, quality:
     }
     let (thumbnail_width_px, thumbnail_height_px) = ladder::thumbnail_box(width_px, height_px);
     let timescale = i64::from(video.timescale);
-    let shift_ticks = chunking::shift_ticks(video);
+    let mut shift_ticks = chunking::shift_ticks(video);
+    if index.audio.is_some() {
+        // The encoder's priming packet stands one packet before the film's zero.
+        let packet_ticks = (AAC_PACKET_SAMPLES * timescale + AUDIO_RATE_HZ - 1) / AUDIO_RATE_HZ;
+        shift_ticks = shift_ticks.max(packet_ticks);
+    }
     let encoding = VideoEncoding {
         timescale: video.timescale,
         shift_ticks,

@@ -83,9 +83,10 @@ pub(crate) async fn run(
     slice: &Slice,
     workspace: &mut dyn Workspace,
 ) -> Result<Made, TranscodeError> {
-    let input = SliceInput {
+    let mut input = SliceInput {
         path: FILE.to_owned(),
         format: slice.format.clone(),
+        stream: slice.stream,
         origin_ticks: slice.origin_ticks,
     };
     match &job.chunk.work {
@@ -99,6 +100,10 @@ pub(crate) async fn run(
             collect_video(slice, *range, encoding, *makes_poster, workspace).await
         }
         ChunkWork::Audio { range, encoding } => {
+            // Sound is timed in its samples, whatever the container counts in.
+            let origin = i128::from(slice.origin_ticks) * i128::from(encoding.source_rate_hz)
+                / i128::from(slice.timescale.max(1));
+            input.origin_ticks = i64::try_from(origin).unwrap_or(0);
             let args = encode::audio_args(&input, *range, encoding);
             start(workspace, &args).await?;
             collect_audio(*range, encoding, workspace).await

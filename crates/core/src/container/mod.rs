@@ -4,6 +4,8 @@
 //! next span of the master that it needs.
 
 mod codec;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod matroska;
 mod mp4;
 pub mod probe_text;
@@ -11,6 +13,8 @@ mod rate;
 pub(crate) mod reader;
 mod sniff;
 pub mod sparse;
+#[cfg(test)]
+mod tests;
 mod vui;
 
 use std::ops::Range;

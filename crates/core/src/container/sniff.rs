@@ -201,11 +201,13 @@ mod tests {
     use super::*;
 
     fn sniffed(front: &[u8]) -> Result<Container, RejectionCode> {
-        let mut bytes = SparseBytes::new(front.len() as u64);
+        let mut bytes = SparseBytes::new(u64::try_from(front.len()).unwrap());
         bytes.insert(0, front.to_vec());
-        sniff(&bytes).map_err(|error| match error {
-            IndexError::Rejected { code, .. } => code,
-            other => panic!("{other}"),
+        sniff(&bytes).map_err(|error| {
+            let IndexError::Rejected { code, .. } = error else {
+                panic!("{error}");
+            };
+            code
         })
     }
 

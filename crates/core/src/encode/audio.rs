@@ -48,10 +48,11 @@ fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> Stri
         )
     };
     format!(
-        "[0:a:0]aresample={source_rate},asettb=1/{source_rate},asetpts=PTS-({origin}),\
+        "[0:a:{stream}]aresample={source_rate},asettb=1/{source_rate},asetpts=PTS-({origin}),\
          atrim=start_pts={start}{cut},aresample={RATE_HZ}:async=1:first_pts={start},\
          aformat=sample_fmts=fltp:channel_layouts=stereo{fill},\
          asettb=1/{RATE_HZ},asetpts=N+({first_pts})[sound]",
+        stream = input.stream,
         source_rate = encoding.source_rate_hz.max(1),
         origin = input.origin_ticks,
         start = source(first),

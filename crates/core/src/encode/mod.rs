@@ -48,6 +48,8 @@ pub struct SliceInput {
     pub path: String,
     /// The demuxers that may read it, as ffmpeg's `-format_whitelist` (`mov,mp4`).
     pub format: String,
+    /// Which of the file's picture (or sound) tracks: the N of ffmpeg's `0:V:N` or `0:a:N`.
+    pub stream: u32,
     /// What is taken off a time of the file to get film time, in ticks of the track's
     /// source: of `timescale` for video, of `source_rate_hz` for audio.
     pub origin_ticks: i64,

@@ -10,6 +10,7 @@ fn input() -> SliceInput {
     SliceInput {
         path: "slice".to_owned(),
         format: "mov,mp4".to_owned(),
+        stream: 0,
         origin_ticks: -512,
     }
 }

@@ -127,9 +127,10 @@ fn graph(
     makes_poster: bool,
 ) -> String {
     let mut text = format!(
-        "[0:V:0]settb=1/{timescale},setpts=PTS-({origin}),split=2[all][body];\
+        "[0:V:{stream}]settb=1/{timescale},setpts=PTS-({origin}),split=2[all][body];\
          [all]scale={MARK_SIZE}:flags=area+accurate_rnd+bitexact,format=gray[marks];\
          [body]trim=start_pts={start}{end},setpts=PTS+({shift})",
+        stream = input.stream,
         timescale = encoding.timescale,
         origin = input.origin_ticks,
         start = range.start,

@@ -85,7 +85,7 @@ pub(super) fn moov(out: &mut Vec<u8>, head: &MovieHead<'_>) {
         boxed(out, *b"trak", |out| trak(out, head));
         boxed(out, *b"mvex", |out| {
             full(out, *b"trex", 0, 0, |out| {
-                u32s(out, &[TRACK_ID, 1, 0, 0, 0])
+                u32s(out, &[TRACK_ID, 1, 0, 0, 0]);
             });
         });
     });

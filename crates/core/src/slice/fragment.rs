@@ -91,7 +91,7 @@ fn traf(out: &mut Vec<u8>, runs: &[Run<'_>], lines: &[Line], shift: i64) {
         u32s(out, &[first.duration, first.flags]);
     });
     full(out, *b"tfdt", 1, 0, |out| {
-        out.extend_from_slice(&time.to_be_bytes())
+        out.extend_from_slice(&time.to_be_bytes());
     });
     let differ = |is_same: &dyn Fn(&Line) -> bool, flag| {
         if lines.iter().all(is_same) { 0 } else { flag }
@@ -106,7 +106,7 @@ fn traf(out: &mut Vec<u8>, runs: &[Run<'_>], lines: &[Line], shift: i64) {
             .split_at_checked(run.samples.len())
             .unwrap_or((rest, &[]));
         full(out, *b"trun", 0, fields, |out| {
-            trun(out, run, run_lines, base, fields)
+            trun(out, run, run_lines, base, fields);
         });
         rest = later;
     }

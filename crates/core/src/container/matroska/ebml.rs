@@ -203,14 +203,17 @@ mod tests {
 
     #[test]
     fn floats_lose_their_fraction() {
-        for value in [0.0_f64, 1.0, 44_100.0, 7_350.5, -90.0, 1e15, 0.25, -0.75] {
-            let whole = value.trunc() as i64;
-            assert_eq!(whole_float(&value.to_be_bytes()), Some(whole), "{value}");
-            assert_eq!(
-                whole_float(&(value as f32).to_be_bytes()),
-                Some((value as f32).trunc() as i64),
-                "{value}"
-            );
+        for (double, single, whole) in [
+            (0.0_f64, 0.0_f32, 0),
+            (1.0, 1.0, 1),
+            (44_100.0, 44_100.0, 44_100),
+            (7_350.5, 7_350.5, 7_350),
+            (-90.0, -90.0, -90),
+            (4_503_599_627_370_496.0, 4_503_599_627_370_496.0, 1 << 52),
+            (0.25, -0.75, 0),
+        ] {
+            assert_eq!(whole_float(&double.to_be_bytes()), Some(whole), "{double}");
+            assert_eq!(whole_float(&single.to_be_bytes()), Some(whole), "{single}");
         }
         assert_eq!(whole_float(&f64::NAN.to_be_bytes()), None);
         assert_eq!(whole_float(&f64::INFINITY.to_be_bytes()), None);
