@@ -62,8 +62,8 @@ pub fn mentions(path: &str, text: &str, words: &[&str]) -> Vec<String> {
     let mut places = Vec::new();
     let code = without_tests(text).into_iter();
     for (number, line) in code.filter(|(_, line)| !line.trim_start().starts_with("//")) {
-        let named = words.iter().filter(|word| names(line, word));
-        places.extend(named.map(|word| format!("{path}:{number}: {word}")));
+        let hits = words.iter().filter(|word| names(line, word));
+        places.extend(hits.map(|word| format!("{path}:{number}: {word}")));
     }
     places
 }

@@ -138,10 +138,10 @@ fn chunks_begin_at_the_nearest_key_frames() {
         starts(&steady(500, 75)),
         [0, 3_000, 6_000, 9_000, 12_000, 15_000]
     );
-    // Every 10 s: two cuts between.
+    // Every 10 s: cuts between, none for a rest near the next.
     assert_eq!(
         starts(&steady(500, 250)),
-        [0, 4_000, 8_000, 10_000, 14_000, 18_000]
+        [0, 4_000, 10_000, 14_000, 18_000]
     );
     // One for ten minutes: sixteen pieces.
     assert_eq!(steady(15_000, 100_000).len(), 16);

@@ -195,3 +195,42 @@ const SHAPES: [(u32, u32); 17] = [
     (3, 2),
     (2, 1),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits = hex.as_bytes().chunks(2);
+        digits
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    /// What x265 and x264 wrote, with the other parameter sets left out.
+    const HEVC_PQ: &str = "0102200000009000000000003cf000fcfdfafa00000f01a10001002e4201010220\
+        0000030090000003000003003ca00a080c1f3b6595992930bc05a848804820000003002000000303c1";
+    const HEVC_HLG: &str = "0102200000009000000000003cf000fcfdfafa00000f01a10001002e420101022\
+        00000030090000003000003003ca00a080c1f3b6595992930bc05a848904820000003002000000303c1";
+    const H264_PQ: &str = "0164000dffe1001c6764000dacd941419f9f0e6a04200480000003008000001e07\
+        8a14cb01000668ebe3cb22c0fdf8f800";
+    const H264_444: &str = "01f4000dffe1001967f4000d919b282833f1b80880000003008000001e078a14c\
+        b01000668ef8f192190fff8f800";
+
+    #[test]
+    fn real_parameter_sets() {
+        let square = Some(Rational { num: 1, den: 1 });
+        let hevc = |hex| from_hvcc(&bytes(hex)).unwrap();
+        assert_eq!(hevc(HEVC_PQ).transfer, Some(16));
+        assert_eq!(hevc(HEVC_HLG).transfer, Some(18));
+        assert_eq!(hevc(HEVC_PQ).pixel_aspect, square);
+        let h264 = |hex| from_avcc(&bytes(hex)).unwrap();
+        assert_eq!(h264(H264_PQ).transfer, Some(16));
+        assert_eq!(
+            h264(H264_PQ).pixel_aspect,
+            Some(Rational { num: 4, den: 3 })
+        );
+        assert_eq!(h264(H264_444).transfer, None);
+        assert_eq!(h264(H264_444).pixel_aspect, square);
+    }
+}

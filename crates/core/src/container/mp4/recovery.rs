@@ -79,3 +79,25 @@ fn long_number(reader: &mut Reader<'_>) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_before_the_first_slice_counts() {
+        // Access unit delimiter; recovery point after 59 frames: ue(59) is 00000 111100.
+        let message = [6, 6, 3, 0x07, 0x80, 0x40, 0x80];
+        let packet = [
+            &[0, 0, 0, 2, 9, 0xf0, 0, 0, 0, 7][..],
+            &message,
+            &[0, 0, 0, 1, 0x41],
+        ]
+        .concat();
+        assert_eq!(recovery_frames(&packet, 4), Some(59));
+        // A slice comes first.
+        assert_eq!(recovery_frames(&[0, 0, 0, 1, 0x65, 0, 0, 0, 7, 6], 4), None);
+        assert_eq!(recovery_frames(&packet[..12], 4), None);
+        assert_eq!(recovery_frames(&[0xff; 40], 4), None);
+    }
+}
