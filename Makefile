@@ -4,6 +4,7 @@
 PORT ?= 4566
 ARCH ?= x86_64
 SIZES ?= auto
+ENGINE ?= run
 
 FUNCTIONS := upload ingest plan transcode assemble manage
 
@@ -11,7 +12,7 @@ VENV := .local/venv
 PY := $(VENV)/bin/python
 CHECKOV := .local/checkov/bin/checkov
 TOOLS := .local/tools.stamp
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/.local/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -71,7 +72,7 @@ bench: build ## what it costs and how fast it is
 	@$(PY) bench/run.py
 
 replay: setup ## send the sample E=events/<function>/<file>.json into the running engine
-	@$(PY) local/replay.py "$(E)"
+	@$(PY) local/replay.py "$(E)" --name $(ENGINE)
 
 logs: setup ## what the functions logged; F=transcode for one, FOLLOW=1 to go on
 	@$(PY) local/logs.py $(if $(F),--function $(F)) $(if $(FOLLOW),--follow)

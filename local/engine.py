@@ -384,6 +384,17 @@ def let_run(name: str, functions: list[str], *, enabled: bool) -> None:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
 
+def function_env(engine: Engine) -> dict[str, str]:
+    """What the deployed functions read from their environment, all together: a name means the
+    same to each of them. `cargo lambda watch` runs them with it."""
+    lambda_ = engine.client("lambda")
+    variables: dict[str, str] = {}
+    for key, name in engine.outputs().items():
+        if key.endswith("Function"):
+            variables |= lambda_.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    return variables
+
+
 def describe(name: str) -> dict[str, object]:
     engine = Engine.get(name)
     outputs = engine.outputs()
@@ -449,7 +460,9 @@ def main() -> None:
         case "pause" | "resume":
             let_run(args.name, args.functions, enabled=args.command == "resume")
         case "env" if args.export:
-            for key, value in Engine.get(args.name).aws_env().items():
+            engine = Engine.get(args.name)
+            deployed = function_env(engine) if (engine.dir / "outputs.json").exists() else {}
+            for key, value in {**deployed, **engine.aws_env()}.items():
                 print(f"export {key}={shlex.quote(value)}")
         case "env":
             print(json.dumps(describe(args.name), indent=1))

@@ -17,8 +17,14 @@ from engine import Engine
 COMMAND_QUEUES = {"PlanVideo": "JobsQueueUrl", "TranscodeChunk": "ChunksQueueUrl"}
 
 
-def messages(sample: dict) -> list[dict]:
-    """The bodies of an SQS batch, or the one event that the file holds."""
+def messages(sample: dict | list) -> list[dict]:
+    """The entries of `aws events put-events`, the bodies of an SQS batch, or the one event that
+    the file holds."""
+    if isinstance(sample, list):
+        return [
+            {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
+            for entry in sample
+        ]
     if "Records" in sample:
         return [json.loads(record["body"]) for record in sample["Records"]]
     return [sample]

@@ -32,9 +32,12 @@ fn ready(world: &World) -> VideoReady {
     let readies: Vec<_> = world
         .history
         .iter()
-        .filter_map(|envelope| match &envelope.event {
-            Event::VideoReady(ready) => Some(ready.clone()),
-            _ => None,
+        .filter_map(|envelope| {
+            if let Event::VideoReady(ready) = &envelope.event {
+                Some(ready.clone())
+            } else {
+                None
+            }
         })
         .collect();
     let last = world.history.last().map(|envelope| envelope.event.clone());
@@ -308,10 +311,8 @@ async fn fragmented_mp4() {
 
 #[tokio::test]
 async fn odd_sides_in_4_4_4() {
-    let master = format!(
-        "-f lavfi -i testsrc2=s=321x181:r=25 -t 5 -c:v libx264 -preset ultrafast -pix_fmt yuv444p -g 50 m.mp4"
-    );
-    check(&[&master], &[("180p", 320, 180)], 1, Compare::Pictures).await;
+    let master = "-f lavfi -i testsrc2=s=321x181:r=25 -t 5 -c:v libx264 -preset ultrafast -pix_fmt yuv444p -g 50 m.mp4";
+    check(&[master], &[("180p", 320, 180)], 1, Compare::Pictures).await;
 }
 
 #[tokio::test]

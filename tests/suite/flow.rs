@@ -57,7 +57,10 @@ fn count(world: &World, name: &str) -> usize {
 fn named_files(world: &World) -> usize {
     let keys = world.media.keys();
     let mut named = 0;
-    for key in keys.iter().filter(|key| key.ends_with(".m3u8")) {
+    for key in keys
+        .iter()
+        .filter(|key| key.rsplit_once('.').is_some_and(|(_, end)| end == "m3u8"))
+    {
         let text = String::from_utf8(world.media.bytes_of(key).unwrap().to_vec()).unwrap();
         let folder = key.rsplit_once('/').unwrap().0;
         for line in text

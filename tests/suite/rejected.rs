@@ -33,9 +33,12 @@ async fn reject(key: &str, bytes: Vec<u8>) -> VideoRejected {
     let rejections: Vec<_> = world
         .history
         .iter()
-        .filter_map(|envelope| match &envelope.event {
-            Event::VideoRejected(rejected) => Some((envelope.metadata.video_id, rejected.clone())),
-            _ => None,
+        .filter_map(|envelope| {
+            if let Event::VideoRejected(rejected) = &envelope.event {
+                Some((envelope.metadata.video_id, rejected.clone()))
+            } else {
+                None
+            }
         })
         .collect();
     assert_eq!(rejections.len(), 1, "{:?}", world.names());

@@ -38,7 +38,7 @@ impl Ffmpeg {
     /// [`PortError::Encoder`] if the kernel refuses.
     pub fn start() -> Result<Self, PortError> {
         cattube_sandbox::hide_from_child()
-            .map_err(|error| failure("hide", Fault::Permanent, error))?;
+            .map_err(|error| failure("hide", Fault::Permanent, &error))?;
         Ok(Self)
     }
 }
@@ -47,7 +47,7 @@ struct Folder {
     dir: TempDir,
 }
 
-fn failure<R: ToString>(operation: &'static str, fault: Fault, reason: R) -> PortError {
+fn failure(operation: &'static str, fault: Fault, reason: &dyn ToString) -> PortError {
     PortError::Encoder {
         operation,
         fault,
@@ -61,7 +61,7 @@ impl Encoder for Ffmpeg {
         let dir = tempfile::Builder::new()
             .prefix("cattube-")
             .tempdir()
-            .map_err(|error| failure("open", Fault::Transient, error))?;
+            .map_err(|error| failure("open", Fault::Transient, &error))?;
         Ok(Box::new(Folder { dir }))
     }
 }
@@ -75,7 +75,7 @@ impl Folder {
             Err(failure(
                 "name",
                 Fault::Permanent,
-                format!("{name:?} is no plain file name"),
+                &format!("{name:?} is no plain file name"),
             ))
         }
     }
@@ -85,7 +85,7 @@ impl Folder {
 impl Workspace for Folder {
     async fn append(&mut self, name: &str, bytes: Bytes) -> Result<(), PortError> {
         let path = self.path(name)?;
-        let fail = |error: std::io::Error| failure("append", Fault::Transient, error);
+        let fail = |error: std::io::Error| failure("append", Fault::Transient, &error);
         let mut file = tokio::fs::OpenOptions::new()
             .append(true)
             .create(true)
@@ -112,15 +112,15 @@ impl Workspace for Folder {
         };
         let exit = cattube_sandbox::run(&sandbox)
             .await
-            .map_err(|error: SandboxError| failure("run", Fault::Transient, error))?;
+            .map_err(|error: SandboxError| failure("run", Fault::Transient, &error))?;
         tracing::debug!(confinement = ?exit.confinement, code = ?exit.code, signal = ?exit.signal);
         if exit.timed_out {
             let reason = format!("ended after {} s", limit.as_secs());
-            return Err(failure("run", Fault::Transient, reason));
+            return Err(failure("run", Fault::Transient, &reason));
         }
         if let Some(signal) = exit.signal {
             let reason = format!("ended by signal {signal}");
-            return Err(failure("run", Fault::Transient, reason));
+            return Err(failure("run", Fault::Transient, &reason));
         }
         Ok(EncoderExit {
             success: exit.code == Some(0),
@@ -130,7 +130,7 @@ impl Workspace for Folder {
     }
 
     async fn list(&self) -> Result<Vec<String>, PortError> {
-        let fail = |error: std::io::Error| failure("list", Fault::Transient, error);
+        let fail = |error: std::io::Error| failure("list", Fault::Transient, &error);
         let mut entries = tokio::fs::read_dir(self.dir.path()).await.map_err(fail)?;
         let mut names = Vec::new();
         while let Some(entry) = entries.next_entry().await.map_err(fail)? {
@@ -146,6 +146,6 @@ impl Workspace for Folder {
         tokio::fs::read(self.path(name)?)
             .await
             .map(Bytes::from)
-            .map_err(|error| failure("read", Fault::Permanent, format!("{name}: {error}")))
+            .map_err(|error| failure("read", Fault::Permanent, &format!("{name}: {error}")))
     }
 }

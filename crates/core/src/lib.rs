@@ -3,6 +3,7 @@
 
 pub mod chunking;
 pub mod container;
+pub mod digest;
 pub mod encode;
 pub mod intake;
 pub mod join;

@@ -114,6 +114,12 @@ impl Catalogue {
             Err(problem) => return Ok(problem),
         };
         let cursor = request.query.get("cursor").map_or("", String::as_str);
+        let ours =
+            cursor.is_empty() || cursor.starts_with("event#") || cursor.starts_with("chunk#");
+        if !ours {
+            let detail = "cursor: expected one that a page gave";
+            return Ok(ApiResponse::problem(400, "Bad query", detail));
+        }
         let partition = video.to_string();
         let mut items = Vec::new();
         for prefix in ["event#", "chunk#"] {

@@ -19,7 +19,7 @@ const MAX_WHOLE_BYTES: u64 = 1 << 30;
 const READ_BYTES: u64 = 16 << 20;
 
 /// How long ffmpeg may look at one: it reads packets and decodes nothing.
-const PROBE_LIMIT: Duration = Duration::from_secs(60);
+const PROBE_LIMIT: Duration = Duration::from_mins(1);
 
 /// The local name of such a master.
 const FILE: &str = "master";

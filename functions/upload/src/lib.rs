@@ -2,6 +2,7 @@
 //! parts, says what has arrived, completes or cancels. Bytes never pass through it, it never
 //! lets a client choose a key, and it shows an owner nothing of another's.
 
+mod grants;
 mod requests;
 
 use std::sync::Arc;

@@ -1,16 +1,14 @@
 //! The init segment: a `moov` made anew from what matters, so that equal encoder settings
 //! give equal bytes over all chunks.
 
-use std::fmt::Write as _;
-
 use mp4_atom::{
     Atom, Avc1, Codec, Dinf, Dref, Encode, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex,
     Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Vmhd,
 };
-use sha2::{Digest, Sha256};
 
 use super::segment::TRACK_ID;
 use super::{Encoded, PackageError};
+use crate::digest::sha256_hex;
 
 /// The init segment of a rendition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +63,7 @@ pub fn init_segment(encoded: &Encoded<'_>) -> Result<InitSegment, PackageError> 
     let mut bytes = Vec::new();
     put(&brands(), &mut bytes)?;
     put(&moov, &mut bytes)?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = sha256_hex(&bytes);
     Ok(InitSegment {
         bytes,
         sha256,
@@ -197,12 +195,4 @@ fn mp4a_string(mp4a: &Mp4a) -> Option<String> {
     let config = &mp4a.esds.es_desc.dec_config;
     let specific = config.dec_specific.as_ref()?;
     (config.object_type_indication == 0x40).then(|| format!("mp4a.40.{}", specific.profile))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
