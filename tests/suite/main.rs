@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod end_to_end;
 mod exact;
 mod flow;
 mod rejected;

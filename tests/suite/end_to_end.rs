@@ -1,0 +1,128 @@
+//! The whole way on the real engine: `sam deploy` of template.yaml, real ffmpeg, the real AWS
+//! CLI, the client, and every command that the README names. One engine for all scenarios.
+
+mod commands;
+mod deletion;
+mod drops;
+mod faults;
+mod idle;
+mod owners;
+mod play;
+mod stage;
+mod twice;
+mod uploads;
+
+use std::any::Any;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use stage::Stage;
+
+const NAME: &str = "e2e";
+
+/// The engine's port; the edge takes the next one.
+const PORT: u16 = 14570;
+
+/// Runs scenarios by name and remembers which failed, and why.
+#[derive(Default)]
+struct Scenarios {
+    failures: Vec<String>,
+}
+
+impl Scenarios {
+    /// Runs one; `None` if it failed, which does not keep the others from running.
+    fn run<T>(&mut self, name: &str, scenario: impl FnOnce() -> T) -> Option<T> {
+        let start = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(scenario));
+        let seconds = start.elapsed().as_secs_f32();
+        let word = if result.is_ok() { "ok" } else { "FAILED" };
+        // Not captured by the test harness: it takes minutes, and somebody may be watching.
+        let _ = writeln!(std::io::stderr(), "{seconds:6.1} s  {word:6}  {name}");
+        match result {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                let reason = words(reason.as_ref());
+                self.failures.push(format!("{name}: {reason}"));
+                None
+            }
+        }
+    }
+}
+
+/// What a panic said.
+fn words(reason: &(dyn Any + Send)) -> &str {
+    let owned = reason.downcast_ref::<String>().map(String::as_str);
+    let fixed = reason.downcast_ref::<&str>().copied();
+    owned.or(fixed).unwrap_or("no reason given")
+}
+
+#[test]
+fn end_to_end() {
+    let mut all = Scenarios::default();
+    let stage = all.run("the engine starts and is deployed to", || {
+        Stage::set(NAME, PORT)
+    });
+    if let Some(stage) = stage {
+        let stage = &stage;
+        // Its second half waits for a visibility timeout; the others run meanwhile.
+        let wounded = all.run("a worker is killed in mid-chunk", || faults::kill(stage));
+        for (name, scenario) in WHILE_A_CHUNK_IS_LOST {
+            all.run(name, || scenario(stage));
+        }
+        if let Some(wounded) = wounded {
+            all.run("the chunk of the killed worker is made by another", || {
+                faults::heal(stage, &wounded);
+            });
+        }
+        for (name, scenario) in WITH_THE_QUEUES_ALONE {
+            all.run(name, || scenario(stage));
+        }
+    }
+    all.run("nothing is left behind", || {
+        idle::nothing_is_left(NAME, PORT);
+    });
+    let failures = all.failures;
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+type Scenario = (&'static str, fn(&Stage));
+
+const WHILE_A_CHUNK_IS_LOST: &[Scenario] = &[
+    (
+        "an upload in parts plays as HLS and DASH",
+        uploads::in_parts,
+    ),
+    ("an upload goes on where it ended", uploads::resumed),
+    (
+        "an idempotency key stands for one request",
+        uploads::same_key,
+    ),
+    ("a cancelled upload leaves no part", uploads::cancelled),
+    (
+        "a portrait clip of a phone stands upright",
+        uploads::portrait,
+    ),
+    ("aws s3 cp is enough", drops::copied),
+    (
+        "what is no video is rejected with its reason",
+        drops::rejected,
+    ),
+    ("owners see nothing of each other", owners::strangers),
+    ("make replay", commands::replay),
+    ("aws events put-events", commands::put_events),
+    ("cargo lambda watch and invoke", commands::cargo_lambda),
+];
+
+/// Those that count messages.
+const WITH_THE_QUEUES_ALONE: &[Scenario] = &[
+    (
+        "accepted while nobody can plan or transcode",
+        faults::nobody_works,
+    ),
+    ("what is delivered twice counts once", twice::delivered),
+    ("a small video does not wait for a big one", owners::fair),
+    ("a deleted video leaves nothing", deletion::ready),
+    ("deleted while its chunks are in work", deletion::in_work),
+    ("idle at the end", idle::idle),
+];

@@ -1,0 +1,163 @@
+//! The commands of the README, as they stand there.
+
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use cattube::api::VideoState;
+use cattube_tests::engine::{awaited, said, tool};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::stage::{PATIENCE, Stage, await_state};
+use super::{NAME, PORT};
+use crate::tree;
+
+/// Whose the samples in `events/` are, and which video they speak of.
+const SAMPLE_SUBJECT: &str = "b4e8f4a8-60f1-70b2-9d35-2c7d3f0a9e11";
+const SAMPLE_VIDEO: &str = "vid_019aa07df28078d5968148de146a31ee";
+
+/// Where `cargo lambda watch` listens.
+const WATCH_PORT: u16 = PORT + 10;
+
+fn await_event(stage: &Stage, name: &str) {
+    let client = stage.client(SAMPLE_SUBJECT);
+    awaited(format!("{name} is in the timeline"), PATIENCE, || {
+        let timeline = client
+            .timeline(SAMPLE_VIDEO)
+            .map_err(|error| error.to_string())?;
+        let names: Vec<_> = timeline.iter().map(|event| event.name.as_str()).collect();
+        names
+            .contains(&name)
+            .then_some(())
+            .ok_or(format!("{names:?}"))
+    });
+}
+
+pub fn replay(stage: &Stage) {
+    let make = |sample: &str| {
+        let mut make = tool("make");
+        make.args([
+            "--silent",
+            "replay",
+            &format!("E={sample}"),
+            &format!("ENGINE={NAME}"),
+        ]);
+        said(&mut make, PATIENCE)
+    };
+    let answer = make("events/bus/video-uploaded.json");
+    assert!(answer.starts_with("VideoUploaded -> bus"), "{answer}");
+    await_event(stage, "VideoUploaded");
+    let video = await_state(
+        &stage.client(SAMPLE_SUBJECT),
+        SAMPLE_VIDEO,
+        VideoState::Uploaded,
+    );
+    assert_eq!(video.title, "Maunzi am Fenster");
+    // A batch as a function gets it, back into where it came from.
+    let answer = make("events/manage/upload-requested.json");
+    assert!(answer.starts_with("UploadRequested -> bus"), "{answer}");
+    await_event(stage, "UploadRequested");
+}
+
+pub fn put_events(stage: &Stage) {
+    let entries = "file://events/bus/video-rejected.json";
+    let answer = stage
+        .engine
+        .aws(&["events", "put-events", "--entries", entries]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["FailedEntryCount"], 0);
+    await_event(stage, "VideoRejected");
+}
+
+/// `cargo lambda watch`, which ends when this is dropped, with all that it started.
+struct Watch(Child);
+
+impl Watch {
+    fn start() -> Self {
+        // A run that is interrupted leaves it for ten minutes at most.
+        let command = format!(
+            "eval \"$(.local/venv/bin/python local/engine.py env --name {NAME} --export)\"; \
+             exec timeout 600 cargo lambda watch --ignore-changes -A 127.0.0.1 -P {WATCH_PORT}"
+        );
+        let mut shell = clean("sh");
+        shell.args(["-c", &command]).stdin(Stdio::null());
+        shell.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(shell.spawn().unwrap())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        // `timeout` hands it on to its whole group.
+        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+        let _ = self.0.wait();
+    }
+}
+
+/// A command that does not know that it runs within `cargo test`.
+fn clean(program: &str) -> Command {
+    let mut command = tool(program);
+    for (name, _) in std::env::vars() {
+        let kept = ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_NET_OFFLINE"];
+        if name.starts_with("CARGO") && !kept.contains(&name.as_str()) || name == "LD_LIBRARY_PATH"
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+pub fn cargo_lambda(stage: &Stage) {
+    let watch = Watch::start();
+    awaited("cargo lambda watch listens", PATIENCE, || {
+        let stream = TcpStream::connect(("127.0.0.1", WATCH_PORT));
+        let stream = stream.map_err(|error| error.to_string())?;
+        stream
+            .shutdown(Shutdown::Both)
+            .map_err(|error| error.to_string())
+    });
+    for (function, sample) in [
+        ("upload", "create-upload"),
+        ("ingest", "put-object"),
+        ("plan", "plan-video"),
+        ("transcode", "video-chunk"),
+        ("assemble", "video-planned"),
+        ("manage", "http-list-videos"),
+    ] {
+        let file = format!("events/{function}/{sample}.json");
+        assert!(tree::files("events", ".json").contains(&file), "{file}");
+        let mut invoke = clean("cargo");
+        invoke.args([
+            "lambda",
+            "invoke",
+            "-A",
+            "127.0.0.1",
+            "-P",
+            &WATCH_PORT.to_string(),
+        ]);
+        // The first one compiles what is not compiled.
+        let answer = said(
+            invoke.args([function, "--data-file", &file]),
+            Duration::from_mins(4),
+        );
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let status = answer["statusCode"].as_u64().unwrap_or(0);
+        let is_fine = answer["batchItemFailures"]
+            .as_array()
+            .is_some_and(Vec::is_empty);
+        assert!(
+            is_fine || (200..300).contains(&status),
+            "{function}: {answer}"
+        );
+    }
+    drop(watch);
+    assert!(
+        TcpStream::connect(("127.0.0.1", WATCH_PORT)).is_err(),
+        "it listens still"
+    );
+    // What the functions did there, they did in the engine.
+    await_event(stage, "PlanFailed");
+    await_event(stage, "ChunkFailed");
+}

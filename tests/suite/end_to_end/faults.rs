@@ -1,0 +1,133 @@
+//! Workers that are killed, and functions that cannot run at all.
+
+use std::fs;
+use std::path::Path;
+
+use cattube::Client;
+use cattube::api::VideoState;
+use cattube_contract::key::work_prefix;
+use cattube_contract::{OwnerId, VideoId};
+use cattube_tests::engine::awaited;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::play::check;
+use super::stage::{PATIENCE, Stage, await_ready, await_state, chunk_count, count, send};
+
+/// A video one of whose chunks was lost.
+pub struct Wounded {
+    client: Client,
+    video_id: String,
+}
+
+const OWNER: &str = "gwen";
+
+/// The ffmpeg that a process is running.
+fn encoder_of(pid: i32) -> Option<i32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|child| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let fields = stat
+            .rsplit_once(") ")
+            .map(|(_, fields)| fields.to_owned())
+            .unwrap_or_default();
+        let program = fs::read_link(format!("/proc/{child}/exe")).unwrap_or_default();
+        let program = program
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        fields.split(' ').nth(1) == Some(&pid.to_string()) && program.starts_with("ffmpeg")
+    })
+}
+
+fn is_running(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok()
+}
+
+fn report_count(stage: &Stage, video_id: &str) -> usize {
+    let video: VideoId = video_id.parse().unwrap();
+    let prefix = format!(
+        "{}g1/reports/",
+        work_prefix(OwnerId::of_subject(OWNER), video)
+    );
+    stage.engine.objects("MastersBucket", &prefix).len()
+}
+
+pub fn kill(stage: &Stage) -> Wounded {
+    let client = stage.client(OWNER);
+    let video_id = send(&client, &stage.clips.slow, &[720, 480, 360]);
+    let (worker, encoder) = awaited("a worker encodes", PATIENCE, || {
+        let workers = stage.engine.workers();
+        let mut workers = workers
+            .iter()
+            .filter(|worker| worker.function == "transcode");
+        let busy = workers.find_map(|worker| Some((worker.pid, encoder_of(worker.pid)?)));
+        busy.ok_or_else(|| "none does".to_owned())
+    });
+    kill_process(Pid::from_raw(worker).unwrap(), Signal::KILL).unwrap();
+    let total = chunk_count(&client, &video_id);
+    let done = report_count(stage, &video_id);
+    assert!(done < total, "{done} of {total} chunks were done");
+    // The encoder dies with its worker.
+    for pid in [worker, encoder] {
+        awaited(format!("process {pid} is gone"), PATIENCE, || {
+            (!is_running(pid))
+                .then_some(())
+                .ok_or_else(|| "it runs".to_owned())
+        });
+    }
+    Wounded { client, video_id }
+}
+
+pub fn heal(stage: &Stage, wounded: &Wounded) {
+    let Wounded { client, video_id } = wounded;
+    let video = await_ready(client, video_id);
+    check(
+        &video,
+        &stage.clips.slow,
+        &["1280x720", "854x480", "640x360"],
+    );
+    // The chunk was begun anew, by the same message.
+    let receptions = receptions(stage, video_id);
+    let again = ("transcoded".to_owned(), "2".to_owned());
+    assert!(receptions.contains(&again), "{receptions:?}");
+    let total = chunk_count(client, video_id);
+    assert_eq!(count(client, video_id, "ChunkTranscoded"), total);
+    assert_eq!(count(client, video_id, "VideoReady"), 1);
+}
+
+/// What the workers logged of a video: what they did, and at which reception.
+fn receptions(stage: &Stage, video_id: &str) -> Vec<(String, String)> {
+    let log = stage.engine.script("logs.py", &["--function", "transcode"]);
+    let lines = log
+        .lines()
+        .filter_map(|line| line.find('{').map(|at| &line[at..]));
+    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_video = lines.filter(|line| line["fields"]["video_id"] == video_id);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    of_video
+        .map(|line| {
+            (
+                text(&line["fields"]["action"]),
+                text(&line["fields"]["receives"]),
+            )
+        })
+        .collect()
+}
+
+pub fn nobody_works(stage: &Stage) {
+    let client = stage.client("hope");
+    let paused = stage.engine.paused(&["plan", "transcode"]);
+    // The client sends all and is told that it is accepted.
+    let video_id = send(&client, &stage.clips.small, &[180, 144]);
+    await_state(&client, &video_id, VideoState::Uploaded);
+    awaited("the job waits", PATIENCE, || {
+        let depth = stage.engine.depth("JobsQueueUrl");
+        (depth == 1).then_some(()).ok_or(format!("{depth} jobs"))
+    });
+    drop(paused);
+    let video = await_ready(&client, &video_id);
+    check(&video, &stage.clips.small, &["320x180", "256x144"]);
+}

@@ -1,0 +1,43 @@
+//! The end: nothing runs, nothing waits, and at last nothing is there.
+
+use std::fs;
+use std::net::TcpListener;
+
+use cattube_tests::engine::root;
+
+use super::stage::{PATIENCE, Stage};
+
+pub fn idle(stage: &Stage) {
+    stage.engine.await_quiet(PATIENCE);
+    let said = stage.engine.script("idle.py", &[]);
+    assert!(
+        said.contains("function processes now: 0; dead letters: 0"),
+        "{said}"
+    );
+    assert_eq!(stage.engine.workers(), []);
+    assert_eq!(stage.engine.backlog("QueueUrl"), []);
+    assert_eq!(stage.engine.backlog("DeadLettersUrl"), []);
+}
+
+/// No folder, no port, no process of the engine.
+pub fn nothing_is_left(name: &str, port: u16) {
+    let folder = root().join(".local/engine").join(name);
+    assert!(!folder.exists(), "{}", folder.display());
+    for port in [port, port + 1] {
+        assert!(
+            TcpListener::bind(("127.0.0.1", port)).is_ok(),
+            "port {port} is taken"
+        );
+    }
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let link = |name: &str| fs::read_link(process.path().join(name)).unwrap_or_default();
+        for place in [link("exe"), link("cwd")] {
+            assert!(
+                !place.starts_with(&folder),
+                "{} runs: {}",
+                process.path().display(),
+                place.display()
+            );
+        }
+    }
+}
