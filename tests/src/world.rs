@@ -19,6 +19,7 @@ use ingest::Ingest;
 use jiff::Timestamp;
 use manage::Catalogue;
 use plan::Planner;
+use retry::Retry;
 use serde_json::{Value, json};
 use transcode::Worker;
 use upload::Uploads;
@@ -42,6 +43,8 @@ pub enum Message {
     Join(String),
     /// An event, for `manage`.
     Catalogue(String),
+    /// A failure, or a command whose delay is over, for `retry`.
+    Retry(String),
 }
 
 /// All functions and what they stand on.
@@ -61,6 +64,7 @@ pub struct World {
     bus: MemoryBus,
     jobs: MemoryQueue,
     chunks: MemoryQueue,
+    retries: MemoryQueue,
     /// The upload function.
     pub upload: Uploads,
     /// The ingest function.
@@ -73,6 +77,8 @@ pub struct World {
     pub assemble: Assembler,
     /// The manage function.
     pub manage: Catalogue,
+    /// The retry function.
+    pub retry: Retry,
 }
 
 /// The body of the message that a rule makes of an event.
@@ -112,6 +118,12 @@ pub fn joins(event: &Event) -> bool {
     )
 }
 
+/// Whether the rule of `retry` takes an event.
+#[must_use]
+pub fn fails(event: &Event) -> bool {
+    matches!(event, Event::PlanFailed(_) | Event::ChunkFailed(_))
+}
+
 impl World {
     /// A world with this encoder, whose ports fail by this plan.
     #[must_use]
@@ -123,6 +135,7 @@ impl World {
         let bus = MemoryBus::new(faults.clone());
         let jobs = MemoryQueue::new(faults.clone());
         let chunks = MemoryQueue::new(faults.clone());
+        let retries = MemoryQueue::new(faults.clone());
         let joins = MemoryTable::new(faults.clone());
         let catalogue = MemoryTable::new(faults.clone());
         Self {
@@ -172,6 +185,13 @@ impl World {
                 clock: Arc::new(clock.clone()),
                 media_base_url: "https://media.test".to_owned(),
             },
+            retry: Retry {
+                bus: Arc::new(bus.clone()),
+                jobs: Arc::new(jobs.clone()),
+                chunks: Arc::new(chunks.clone()),
+                own: Arc::new(retries.clone()),
+                clock: Arc::new(clock.clone()),
+            },
             masters,
             media,
             clock,
@@ -181,6 +201,7 @@ impl World {
             bus,
             jobs,
             chunks,
+            retries,
         }
     }
 
@@ -198,10 +219,16 @@ impl World {
             .extend(bodies(self.jobs.drain()).map(Message::Job));
         self.waiting
             .extend(bodies(self.chunks.drain()).map(Message::Chunk));
+        // A delay is over at once here; that it is asked for is `retry`'s own test.
+        self.waiting
+            .extend(bodies(self.retries.drain()).map(Message::Retry));
         for envelope in self.bus.drain() {
             let body = bus_body(&envelope);
             if joins(&envelope.event) {
                 self.waiting.push(Message::Join(body.clone()));
+            }
+            if fails(&envelope.event) {
+                self.waiting.push(Message::Retry(body.clone()));
             }
             self.waiting.push(Message::Catalogue(body));
             self.history.push(envelope);
@@ -226,6 +253,7 @@ impl World {
             Message::Chunk(body) => done(self.transcode.handle(body).await),
             Message::Join(body) => done(self.assemble.handle(body).await),
             Message::Catalogue(body) => done(self.manage.handle(body).await),
+            Message::Retry(body) => done(self.retry.handle(body).await),
         }
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Fault;
+use crate::command::{PlanVideo, TranscodeChunk};
 use crate::plan::ChunkId;
 use crate::read_value;
 use crate::size::Sizes;
@@ -35,6 +36,10 @@ pub enum Event {
     VideoReady(VideoReady),
     /// The owner deleted the video.
     VideoDeleted(VideoDeleted),
+    /// Failed work will be tried again.
+    RetryScheduled(RetryScheduled),
+    /// Failed work will not be tried again by itself.
+    RetriesExhausted(RetriesExhausted),
 }
 
 impl Event {
@@ -53,6 +58,8 @@ impl Event {
             Self::VideoPlayable(_) => "VideoPlayable",
             Self::VideoReady(_) => "VideoReady",
             Self::VideoDeleted(_) => "VideoDeleted",
+            Self::RetryScheduled(_) => "RetryScheduled",
+            Self::RetriesExhausted(_) => "RetriesExhausted",
         }
     }
 
@@ -74,6 +81,8 @@ impl Event {
             "VideoPlayable" => read_value("data", data).map(Self::VideoPlayable),
             "VideoReady" => read_value("data", data).map(Self::VideoReady),
             "VideoDeleted" => read_value("data", data).map(Self::VideoDeleted),
+            "RetryScheduled" => read_value("data", data).map(Self::RetryScheduled),
+            "RetriesExhausted" => read_value("data", data).map(Self::RetriesExhausted),
             unknown => Err(format!(
                 "detail-type: `{}` is no event",
                 crate::excerpt(unknown, 80)
@@ -202,6 +211,9 @@ pub struct PlanFailed {
     pub fault: Fault,
     /// What a person should know.
     pub reason: String,
+    /// The job, so that it can be tried again by whoever decides that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<PlanVideo>,
 }
 
 /// See [`Event::ChunkTranscoded`].
@@ -234,6 +246,9 @@ pub struct ChunkFailed {
     pub fault: Fault,
     /// What a person should know.
     pub reason: String,
+    /// The work, so that it can be tried again by whoever decides that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Box<TranscodeChunk>>,
 }
 
 /// See [`Event::VideoPlayable`].
@@ -273,4 +288,34 @@ pub struct VideoReady {
 pub struct VideoDeleted {
     /// The master's key, if one was known.
     pub master_key: Option<String>,
+}
+
+/// See [`Event::RetryScheduled`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryScheduled {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Which chunk, or none if it is the plan.
+    pub chunk: Option<ChunkId>,
+    /// Which attempt comes next.
+    pub next_attempt: u32,
+    /// How long it waits.
+    pub delay_ms: u64,
+    /// Why the last one failed.
+    pub reason: String,
+}
+
+/// See [`Event::RetriesExhausted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetriesExhausted {
+    /// Which making of the video.
+    pub generation: u32,
+    /// Which chunk, or none if it is the plan.
+    pub chunk: Option<ChunkId>,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// What the last one failed by.
+    pub fault: Fault,
+    /// Why the last one failed.
+    pub reason: String,
 }

@@ -91,6 +91,9 @@ pub struct Video {
     pub rejection: Option<Rejection>,
     /// The last thing that went wrong.
     pub last_failure: Option<Failure>,
+    /// Why a person must look at it: work of it failed and is not tried again.
+    #[serde(default)]
+    pub needs_attention: Option<String>,
     /// When it was first heard of.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -114,6 +117,7 @@ impl Video {
             ready: None,
             rejection: None,
             last_failure: None,
+            needs_attention: None,
             created_at: metadata.occurred_at,
             updated_at: metadata.occurred_at,
         }
@@ -180,6 +184,7 @@ impl Video {
                 if self.enter(ready.generation) && !self.is_terminal() {
                     self.hls_key = Some(ready.hls_key.clone());
                     self.ready = Some(ready.clone());
+                    self.needs_attention = None;
                     self.advance(VideoState::Ready);
                 }
             }
@@ -204,6 +209,12 @@ impl Video {
                 self.enter(transcoded.generation);
             }
             Event::VideoDeleted(_) => self.state = VideoState::Deleted,
+            Event::RetryScheduled(_) => {}
+            Event::RetriesExhausted(exhausted) => {
+                if self.enter(exhausted.generation) && !self.is_terminal() {
+                    self.needs_attention = Some(exhausted.reason.clone());
+                }
+            }
         }
     }
 

@@ -198,6 +198,7 @@ impl Ingest {
             body: message.to_body()?,
             group: cause.owner_id.to_string(),
             deduplication_id: Some(format!("{}-{generation}", cause.video_id)),
+            delay: std::time::Duration::ZERO,
         };
         let outcome = Outcome::of("accepted", &envelope.metadata);
         self.bus.publish(&[envelope]).await?;
