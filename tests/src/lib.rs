@@ -10,4 +10,5 @@
 
 pub mod frames;
 pub mod masters;
+pub mod rules;
 pub mod world;

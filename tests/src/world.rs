@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use assemble::Assembler;
 use cattube_contract::plan::Quality;
-use cattube_contract::{Envelope, Event, OwnerId, VideoId};
+use cattube_contract::{Envelope, OwnerId, VideoId};
 use cattube_ports::Encoder;
 use cattube_ports::fakes::{
-    FaultPlan, ManualClock, MemoryBus, MemoryObjects, MemoryQueue, MemoryTable, ObjectCreated,
-    SeededEntropy,
+    FaultPlan, ManualClock, MemoryBus, MemoryObjects, MemoryQueue, MemoryTable, SeededEntropy,
 };
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
@@ -20,9 +19,10 @@ use jiff::Timestamp;
 use manage::Catalogue;
 use plan::Planner;
 use retry::Retry;
-use serde_json::{Value, json};
 use transcode::Worker;
 use upload::Uploads;
+
+use crate::rules::{bus_body, fails, joins, s3_body};
 
 /// The name of the masters bucket.
 pub const MASTERS_BUCKET: &str = "masters";
@@ -81,49 +81,6 @@ pub struct World {
     pub retry: Retry,
 }
 
-/// The body of the message that a rule makes of an event.
-#[must_use]
-pub fn bus_body(envelope: &Envelope) -> String {
-    let detail = envelope.to_detail().unwrap_or(Value::Null);
-    json!({ "detail-type": envelope.event.name(), "detail": detail }).to_string()
-}
-
-/// The body of the message that the rule on S3's events makes.
-#[must_use]
-pub fn s3_body(created: &ObjectCreated, at: Timestamp) -> String {
-    json!({
-        "detail-type": "Object Created",
-        "source": "aws.s3",
-        "time": at.to_string(),
-        "detail": {
-            "bucket": { "name": MASTERS_BUCKET },
-            "object": {
-                "key": created.key,
-                "size": created.size_bytes,
-                "etag": created.etag,
-                "sequencer": created.sequencer,
-            },
-            "reason": created.reason,
-        },
-    })
-    .to_string()
-}
-
-/// Whether the rule of `assemble` lets an event through.
-#[must_use]
-pub fn joins(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::VideoPlanned(_) | Event::ChunkTranscoded(_) | Event::VideoDeleted(_)
-    )
-}
-
-/// Whether the rule of `retry` takes an event.
-#[must_use]
-pub fn fails(event: &Event) -> bool {
-    matches!(event, Event::PlanFailed(_) | Event::ChunkFailed(_))
-}
-
 impl World {
     /// A world with this encoder, whose ports fail by this plan.
     #[must_use]
@@ -139,14 +96,7 @@ impl World {
         let joins = MemoryTable::new(faults.clone());
         let catalogue = MemoryTable::new(faults.clone());
         Self {
-            upload: Uploads {
-                objects: Arc::new(masters.clone()),
-                store: Arc::new(masters.clone()),
-                table: Arc::new(MemoryTable::new(faults.clone())),
-                bus: Arc::new(bus.clone()),
-                clock: Arc::new(clock.clone()),
-                entropy: Arc::new(SeededEntropy::new(1)),
-            },
+            upload: uploads(&masters, &bus, &clock, faults),
             ingest: Ingest {
                 objects: Arc::new(masters.clone()),
                 bus: Arc::new(bus.clone()),
@@ -185,13 +135,7 @@ impl World {
                 clock: Arc::new(clock.clone()),
                 media_base_url: "https://media.test".to_owned(),
             },
-            retry: Retry {
-                bus: Arc::new(bus.clone()),
-                jobs: Arc::new(jobs.clone()),
-                chunks: Arc::new(chunks.clone()),
-                own: Arc::new(retries.clone()),
-                clock: Arc::new(clock.clone()),
-            },
+            retry: retry(&bus, &jobs, &chunks, &retries, &clock),
             masters,
             media,
             clock,
@@ -301,5 +245,37 @@ impl World {
             .iter()
             .map(|envelope| envelope.event.name())
             .collect()
+    }
+}
+
+fn uploads(
+    masters: &MemoryObjects,
+    bus: &MemoryBus,
+    clock: &ManualClock,
+    faults: &FaultPlan,
+) -> Uploads {
+    Uploads {
+        objects: Arc::new(masters.clone()),
+        store: Arc::new(masters.clone()),
+        table: Arc::new(MemoryTable::new(faults.clone())),
+        bus: Arc::new(bus.clone()),
+        clock: Arc::new(clock.clone()),
+        entropy: Arc::new(SeededEntropy::new(1)),
+    }
+}
+
+fn retry(
+    bus: &MemoryBus,
+    jobs: &MemoryQueue,
+    chunks: &MemoryQueue,
+    own: &MemoryQueue,
+    clock: &ManualClock,
+) -> Retry {
+    Retry {
+        bus: Arc::new(bus.clone()),
+        jobs: Arc::new(jobs.clone()),
+        chunks: Arc::new(chunks.clone()),
+        own: Arc::new(own.clone()),
+        clock: Arc::new(clock.clone()),
     }
 }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Fault;
-use crate::command::{PlanVideo, TranscodeChunk};
 use crate::plan::ChunkId;
 use crate::read_value;
+
+pub use crate::failure::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled};
 use crate::size::Sizes;
 
 /// Everything that can have happened. The variant's name is the envelope's `detail-type`.
@@ -202,20 +203,6 @@ pub struct VideoRejected {
     pub reason: String,
 }
 
-/// See [`Event::PlanFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanFailed {
-    /// Which making of the video.
-    pub generation: u32,
-    /// Whether again may help.
-    pub fault: Fault,
-    /// What a person should know.
-    pub reason: String,
-    /// The job, so that it can be tried again by whoever decides that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<PlanVideo>,
-}
-
 /// See [`Event::ChunkTranscoded`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkTranscoded {
@@ -233,22 +220,6 @@ pub struct ChunkTranscoded {
     pub read_bytes: u64,
     /// Bytes of segments written.
     pub written_bytes: u64,
-}
-
-/// See [`Event::ChunkFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkFailed {
-    /// Which making of the video.
-    pub generation: u32,
-    /// Which chunk.
-    pub chunk: ChunkId,
-    /// Whether again may help.
-    pub fault: Fault,
-    /// What a person should know.
-    pub reason: String,
-    /// The work, so that it can be tried again by whoever decides that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<Box<TranscodeChunk>>,
 }
 
 /// See [`Event::VideoPlayable`].
@@ -288,34 +259,4 @@ pub struct VideoReady {
 pub struct VideoDeleted {
     /// The master's key, if one was known.
     pub master_key: Option<String>,
-}
-
-/// See [`Event::RetryScheduled`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetryScheduled {
-    /// Which making of the video.
-    pub generation: u32,
-    /// Which chunk, or none if it is the plan.
-    pub chunk: Option<ChunkId>,
-    /// Which attempt comes next.
-    pub next_attempt: u32,
-    /// How long it waits.
-    pub delay_ms: u64,
-    /// Why the last one failed.
-    pub reason: String,
-}
-
-/// See [`Event::RetriesExhausted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetriesExhausted {
-    /// Which making of the video.
-    pub generation: u32,
-    /// Which chunk, or none if it is the plan.
-    pub chunk: Option<ChunkId>,
-    /// How many attempts there were.
-    pub attempts: u32,
-    /// What the last one failed by.
-    pub fault: Fault,
-    /// Why the last one failed.
-    pub reason: String,
 }

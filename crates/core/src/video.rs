@@ -1,7 +1,7 @@
 //! A video's life as the catalogue tells it: one record that events move forward, never
 //! back. Stale, doubled and out-of-order events are no-ops; terminal states never change.
 
-use cattube_contract::event::{RejectionCode, RenditionSummary, VideoReady};
+use cattube_contract::event::{RejectionCode, RenditionSummary, VideoReady, VideoRejected};
 use cattube_contract::size::Sizes;
 use cattube_contract::{Envelope, Event, Fault, Metadata, OwnerId, VideoId};
 use jiff::Timestamp;
@@ -188,15 +188,7 @@ impl Video {
                     self.advance(VideoState::Ready);
                 }
             }
-            Event::VideoRejected(rejected) => {
-                if !self.is_terminal() {
-                    self.rejection = Some(Rejection {
-                        code: rejected.code,
-                        reason: rejected.reason.clone(),
-                    });
-                    self.advance(VideoState::Rejected);
-                }
-            }
+            Event::VideoRejected(rejected) => self.reject(rejected),
             Event::UploadFailed(failed) => {
                 self.note(envelope, &failed.reason, failed.fault);
                 if failed.fault == Fault::Permanent && self.state == VideoState::Uploading {
@@ -215,6 +207,16 @@ impl Video {
                     self.needs_attention = Some(exhausted.reason.clone());
                 }
             }
+        }
+    }
+
+    fn reject(&mut self, rejected: &VideoRejected) {
+        if !self.is_terminal() {
+            self.rejection = Some(Rejection {
+                code: rejected.code,
+                reason: rejected.reason.clone(),
+            });
+            self.advance(VideoState::Rejected);
         }
     }
 
@@ -251,8 +253,7 @@ mod tests {
     use super::*;
     use cattube_contract::EventId;
     use cattube_contract::event::{
-        MasterLocation, UploadRequested, VideoDeleted, VideoPlanned, VideoPlayable, VideoRejected,
-        VideoUploaded,
+        MasterLocation, UploadRequested, VideoDeleted, VideoPlanned, VideoPlayable, VideoUploaded,
     };
     use proptest::prelude::*;
 

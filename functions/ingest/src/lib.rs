@@ -117,7 +117,8 @@ impl MessageHandler for Ingest {
             etag: String::new(),
             metadata: std::collections::BTreeMap::new(),
         });
-        if identity.key.is_ok() && head.etag != event.detail.object.etag {
+        let told = &event.detail.object.etag;
+        if identity.key.is_ok() && !told.is_empty() && head.etag != *told {
             // The key was written again: that writing has an event of its own.
             return Ok(Outcome::of("superseded", &cause));
         }

@@ -5,6 +5,8 @@
 //! It keeps no state: a failure's event carries the command and the attempt, the delay is
 //! derived from the event's id, and a command that is sent twice is harmless.
 
+mod failure;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +14,12 @@ use async_trait::async_trait;
 use cattube_contract::command::{PlanVideo, TranscodeChunk};
 use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled};
-use cattube_contract::plan::ChunkId;
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, Fault, Metadata, read_json,
 };
-use cattube_core::retry::{self, POLICY, Verdict};
 use cattube_ports::outcome::MessageHandler;
-use cattube_ports::queue::OutgoingMessage;
 use cattube_ports::{Bus, Clock, Outcome, PortError, Queue};
+use failure::{Failure, again, next, outgoing, subject};
 
 /// What a worker that never answered is said to have done.
 const BURIED: &str =
@@ -56,15 +56,6 @@ pub struct Retry {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Work that failed.
-struct Failure<'a> {
-    metadata: &'a Metadata,
-    generation: u32,
-    chunk: Option<ChunkId>,
-    fault: Fault,
-    reason: &'a str,
-}
-
 #[async_trait]
 impl MessageHandler for Retry {
     type Error = RetryError;
@@ -73,6 +64,9 @@ impl MessageHandler for Retry {
         let shape: serde_json::Value = read_json(body.as_bytes()).map_err(RetryError::Message)?;
         if shape.get("command").is_some() {
             let message = CommandMessage::parse(body)?;
+            if message.metadata.hop > MAX_HOPS {
+                return Err(RetryError::Hops);
+            }
             return self.handle_command(message).await;
         }
         let envelope = Envelope::parse_bus_event(body)?;
@@ -251,56 +245,4 @@ impl Retry {
         let envelope = Envelope::follow(cause, &subject, event, self.clock.now());
         Ok(self.bus.publish(&[envelope]).await?)
     }
-}
-
-/// What makes a failure's consequences unique beside the video and the attempt.
-fn subject(failure: &Failure<'_>) -> Vec<String> {
-    let chunk = failure
-        .chunk
-        .map_or_else(|| "plan".to_owned(), |chunk| chunk.to_string());
-    vec![failure.generation.to_string(), chunk]
-}
-
-/// The next attempt and its delay, if there is one.
-fn again(failure: &Failure<'_>) -> Option<(u32, Duration)> {
-    let metadata = failure.metadata;
-    match retry::decide(POLICY, metadata.attempt, failure.fault, metadata.event_id) {
-        Verdict::Again { attempt, delay_ms } => Some((attempt, Duration::from_millis(delay_ms))),
-        Verdict::Enough => None,
-    }
-}
-
-/// The metadata of the next attempt's command.
-fn next(
-    cause: &Metadata,
-    attempt: u32,
-    name: &str,
-    failure: &Failure<'_>,
-    now: jiff::Timestamp,
-) -> Metadata {
-    let cause = Metadata {
-        attempt,
-        ..cause.clone()
-    };
-    let subject = subject(failure);
-    let subject: Vec<_> = subject.iter().map(String::as_str).collect();
-    cause.follow(name, &subject, now)
-}
-
-fn outgoing(
-    metadata: &Metadata,
-    command: Command,
-    delay: Duration,
-) -> Result<OutgoingMessage, ContractError> {
-    let group = metadata.owner_id.to_string();
-    let message = CommandMessage {
-        metadata: metadata.clone(),
-        command,
-    };
-    Ok(OutgoingMessage {
-        body: message.to_body()?,
-        group,
-        deduplication_id: None,
-        delay,
-    })
 }
