@@ -6,7 +6,7 @@ ARCH ?= x86_64
 SIZES ?= auto
 ENGINE ?= run
 
-FUNCTIONS := upload ingest plan transcode assemble manage
+FUNCTIONS := upload ingest plan transcode assemble manage retry
 
 VENV := .local/venv
 PY := $(VENV)/bin/python
@@ -39,7 +39,7 @@ $(TOOLS): local/requirements.txt local/requirements-checkov.txt layer/requiremen
 	ln -sf "$$($(PY) -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" .local/bin/ffmpeg
 	@touch $@
 
-# The six functions of template.yaml and nothing else. `sam build` asks cargo-lambda for each by
+# The functions of template.yaml and nothing else. `sam build` asks cargo-lambda for each by
 # its binary's name, from the root; asked once for all of them beforehand, the same way, cargo
 # shows its progress, and nothing is compiled twice.
 build: setup ## the functions as `sam build` makes them, dev profile, for the local engine

@@ -186,6 +186,8 @@ pub struct Video {
     pub rejection: Option<Rejection>,
     /// What failed last.
     pub last_failure: Option<Failure>,
+    /// Why a person must look at it: nothing more happens by itself.
+    pub needs_attention: Option<String>,
     /// Which worker did what when.
     pub waterfall: Vec<Work>,
 }

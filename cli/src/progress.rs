@@ -91,7 +91,7 @@ impl Progress for Bars {
     }
 
     fn seen(&self, video: &Video) {
-        if video.state.is_end() {
+        if video.state.is_end() || video.needs_attention.is_some() {
             self.0.finish_and_clear();
             return;
         }

@@ -124,6 +124,12 @@ fn reason_lines(video: &Video) -> Vec<String> {
     }
     if video.state != VideoState::Ready {
         lines.extend(failure(video).map(|failure| row("failure", &failure)));
+        if video.needs_attention.is_some() {
+            lines.push(row(
+                "attention",
+                "all attempts failed; a person must look at it",
+            ));
+        }
     }
     lines
 }

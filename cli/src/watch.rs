@@ -59,7 +59,7 @@ pub fn follow(
                 last_failure.clone_from(&video.last_failure);
             }
             progress.seen(&video);
-            if video.state.is_end() {
+            if video.state.is_end() || video.needs_attention.is_some() {
                 return Ok(video);
             }
         } else if last_seen.elapsed() >= watch.unseen_for {

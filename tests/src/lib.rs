@@ -12,4 +12,5 @@
 pub mod engine;
 pub mod frames;
 pub mod masters;
+pub mod rules;
 pub mod world;

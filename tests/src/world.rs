@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use assemble::Assembler;
 use cattube_contract::plan::Quality;
-use cattube_contract::{Envelope, Event, OwnerId, VideoId};
+use cattube_contract::{Envelope, OwnerId, VideoId};
 use cattube_ports::Encoder;
 use cattube_ports::fakes::{
-    FaultPlan, ManualClock, MemoryBus, MemoryObjects, MemoryQueue, MemoryTable, ObjectCreated,
-    SeededEntropy,
+    FaultPlan, ManualClock, MemoryBus, MemoryObjects, MemoryQueue, MemoryTable, SeededEntropy,
 };
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
@@ -19,9 +18,11 @@ use ingest::Ingest;
 use jiff::Timestamp;
 use manage::Catalogue;
 use plan::Planner;
-use serde_json::{Value, json};
+use retry::Retry;
 use transcode::Worker;
 use upload::Uploads;
+
+use crate::rules::{bus_body, fails, joins, s3_body};
 
 /// The name of the masters bucket.
 pub const MASTERS_BUCKET: &str = "masters";
@@ -42,6 +43,8 @@ pub enum Message {
     Join(String),
     /// An event, for `manage`.
     Catalogue(String),
+    /// A failure, or a command whose delay is over, for `retry`.
+    Retry(String),
 }
 
 /// All functions and what they stand on.
@@ -61,6 +64,7 @@ pub struct World {
     bus: MemoryBus,
     jobs: MemoryQueue,
     chunks: MemoryQueue,
+    retries: MemoryQueue,
     /// The upload function.
     pub upload: Uploads,
     /// The ingest function.
@@ -73,43 +77,8 @@ pub struct World {
     pub assemble: Assembler,
     /// The manage function.
     pub manage: Catalogue,
-}
-
-/// The body of the message that a rule makes of an event.
-#[must_use]
-pub fn bus_body(envelope: &Envelope) -> String {
-    let detail = envelope.to_detail().unwrap_or(Value::Null);
-    json!({ "detail-type": envelope.event.name(), "detail": detail }).to_string()
-}
-
-/// The body of the message that the rule on S3's events makes.
-#[must_use]
-pub fn s3_body(created: &ObjectCreated, at: Timestamp) -> String {
-    json!({
-        "detail-type": "Object Created",
-        "source": "aws.s3",
-        "time": at.to_string(),
-        "detail": {
-            "bucket": { "name": MASTERS_BUCKET },
-            "object": {
-                "key": created.key,
-                "size": created.size_bytes,
-                "etag": created.etag,
-                "sequencer": created.sequencer,
-            },
-            "reason": created.reason,
-        },
-    })
-    .to_string()
-}
-
-/// Whether the rule of `assemble` lets an event through.
-#[must_use]
-pub fn joins(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::VideoPlanned(_) | Event::ChunkTranscoded(_) | Event::VideoDeleted(_)
-    )
+    /// The retry function.
+    pub retry: Retry,
 }
 
 impl World {
@@ -123,17 +92,11 @@ impl World {
         let bus = MemoryBus::new(faults.clone());
         let jobs = MemoryQueue::new(faults.clone());
         let chunks = MemoryQueue::new(faults.clone());
+        let retries = MemoryQueue::new(faults.clone());
         let joins = MemoryTable::new(faults.clone());
         let catalogue = MemoryTable::new(faults.clone());
         Self {
-            upload: Uploads {
-                objects: Arc::new(masters.clone()),
-                store: Arc::new(masters.clone()),
-                table: Arc::new(MemoryTable::new(faults.clone())),
-                bus: Arc::new(bus.clone()),
-                clock: Arc::new(clock.clone()),
-                entropy: Arc::new(SeededEntropy::new(1)),
-            },
+            upload: uploads(&masters, &bus, &clock, faults),
             ingest: Ingest {
                 objects: Arc::new(masters.clone()),
                 bus: Arc::new(bus.clone()),
@@ -172,6 +135,7 @@ impl World {
                 clock: Arc::new(clock.clone()),
                 media_base_url: "https://media.test".to_owned(),
             },
+            retry: retry(&bus, &jobs, &chunks, &retries, &clock),
             masters,
             media,
             clock,
@@ -181,6 +145,7 @@ impl World {
             bus,
             jobs,
             chunks,
+            retries,
         }
     }
 
@@ -198,10 +163,16 @@ impl World {
             .extend(bodies(self.jobs.drain()).map(Message::Job));
         self.waiting
             .extend(bodies(self.chunks.drain()).map(Message::Chunk));
+        // A delay is over at once here; that it is asked for is `retry`'s own test.
+        self.waiting
+            .extend(bodies(self.retries.drain()).map(Message::Retry));
         for envelope in self.bus.drain() {
             let body = bus_body(&envelope);
             if joins(&envelope.event) {
                 self.waiting.push(Message::Join(body.clone()));
+            }
+            if fails(&envelope.event) {
+                self.waiting.push(Message::Retry(body.clone()));
             }
             self.waiting.push(Message::Catalogue(body));
             self.history.push(envelope);
@@ -226,6 +197,7 @@ impl World {
             Message::Chunk(body) => done(self.transcode.handle(body).await),
             Message::Join(body) => done(self.assemble.handle(body).await),
             Message::Catalogue(body) => done(self.manage.handle(body).await),
+            Message::Retry(body) => done(self.retry.handle(body).await),
         }
     }
 
@@ -273,5 +245,37 @@ impl World {
             .iter()
             .map(|envelope| envelope.event.name())
             .collect()
+    }
+}
+
+fn uploads(
+    masters: &MemoryObjects,
+    bus: &MemoryBus,
+    clock: &ManualClock,
+    faults: &FaultPlan,
+) -> Uploads {
+    Uploads {
+        objects: Arc::new(masters.clone()),
+        store: Arc::new(masters.clone()),
+        table: Arc::new(MemoryTable::new(faults.clone())),
+        bus: Arc::new(bus.clone()),
+        clock: Arc::new(clock.clone()),
+        entropy: Arc::new(SeededEntropy::new(1)),
+    }
+}
+
+fn retry(
+    bus: &MemoryBus,
+    jobs: &MemoryQueue,
+    chunks: &MemoryQueue,
+    own: &MemoryQueue,
+    clock: &ManualClock,
+) -> Retry {
+    Retry {
+        bus: Arc::new(bus.clone()),
+        jobs: Arc::new(jobs.clone()),
+        chunks: Arc::new(chunks.clone()),
+        own: Arc::new(own.clone()),
+        clock: Arc::new(clock.clone()),
     }
 }

@@ -9,7 +9,7 @@ mod wiring;
 use std::collections::BTreeSet;
 
 use cattube_contract::Envelope;
-use cattube_tests::world::joins;
+use cattube_tests::rules::joins;
 use serde_json::{Value, json};
 
 use crate::{samples, tree};

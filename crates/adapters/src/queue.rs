@@ -91,8 +91,15 @@ fn entry(
         .message_body(&message.body)
         .message_group_id(&message.group)
         .set_message_deduplication_id(message.deduplication_id.clone())
+        .set_delay_seconds(delay_seconds(message))
         .build()
         .map_err(|error| refused(1, error.to_string()))
+}
+
+/// FIFO queues refuse a message with a delay of its own, even one of 0.
+fn delay_seconds(message: &OutgoingMessage) -> Option<i32> {
+    let seconds = message.delay.as_millis().div_ceil(1000);
+    i32::try_from(seconds).ok().filter(|seconds| *seconds > 0)
 }
 
 /// Cuts messages into batches that SQS takes.
@@ -140,6 +147,7 @@ mod tests {
             body: "x".repeat(size),
             group: "g".to_owned(),
             deduplication_id: None,
+            delay: std::time::Duration::ZERO,
         };
         let small: Vec<_> = (0..23).map(|_| message(10)).collect();
         let sizes: Vec<_> = batches(&small).iter().map(Vec::len).collect();

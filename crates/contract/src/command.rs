@@ -16,6 +16,9 @@ pub enum Command {
     PlanVideo(PlanVideo),
     /// Encode one chunk.
     TranscodeChunk(Box<TranscodeChunk>),
+    /// Put a job on the `jobs` queue again: `retry` tells itself so, with a delay, since a
+    /// FIFO queue takes no delay for a single message.
+    ForwardPlan(PlanVideo),
 }
 
 /// See [`Command::PlanVideo`].
@@ -74,6 +77,7 @@ impl CommandMessage {
         let command = match raw.command.as_str() {
             "PlanVideo" => read_value("data", raw.data).map(Command::PlanVideo),
             "TranscodeChunk" => read_value("data", raw.data).map(Command::TranscodeChunk),
+            "ForwardPlan" => read_value("data", raw.data).map(Command::ForwardPlan),
             _ => Err("command: no such command".to_owned()),
         };
         Ok(Self {

@@ -12,6 +12,8 @@ pub const MEDIA_BUCKET: &str = "MEDIA_BUCKET";
 pub const JOBS_QUEUE_URL: &str = "JOBS_QUEUE_URL";
 /// The standard, fair queue of `TranscodeChunk` commands.
 pub const CHUNKS_QUEUE_URL: &str = "CHUNKS_QUEUE_URL";
+/// The queue of `retry`, which it sends delayed commands to.
+pub const RETRY_QUEUE_URL: &str = "RETRY_QUEUE_URL";
 /// The table of `upload`.
 pub const UPLOADS_TABLE: &str = "UPLOADS_TABLE";
 /// The table of `assemble`.

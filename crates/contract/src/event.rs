@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::Fault;
 use crate::plan::ChunkId;
 use crate::read_value;
+
+pub use crate::failure::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled};
 use crate::size::Sizes;
 
 /// Everything that can have happened. The variant's name is the envelope's `detail-type`.
@@ -35,6 +37,10 @@ pub enum Event {
     VideoReady(VideoReady),
     /// The owner deleted the video.
     VideoDeleted(VideoDeleted),
+    /// Failed work will be tried again.
+    RetryScheduled(RetryScheduled),
+    /// Failed work will not be tried again by itself.
+    RetriesExhausted(RetriesExhausted),
 }
 
 impl Event {
@@ -53,6 +59,8 @@ impl Event {
             Self::VideoPlayable(_) => "VideoPlayable",
             Self::VideoReady(_) => "VideoReady",
             Self::VideoDeleted(_) => "VideoDeleted",
+            Self::RetryScheduled(_) => "RetryScheduled",
+            Self::RetriesExhausted(_) => "RetriesExhausted",
         }
     }
 
@@ -74,6 +82,8 @@ impl Event {
             "VideoPlayable" => read_value("data", data).map(Self::VideoPlayable),
             "VideoReady" => read_value("data", data).map(Self::VideoReady),
             "VideoDeleted" => read_value("data", data).map(Self::VideoDeleted),
+            "RetryScheduled" => read_value("data", data).map(Self::RetryScheduled),
+            "RetriesExhausted" => read_value("data", data).map(Self::RetriesExhausted),
             unknown => Err(format!(
                 "detail-type: `{}` is no event",
                 crate::excerpt(unknown, 80)
@@ -193,17 +203,6 @@ pub struct VideoRejected {
     pub reason: String,
 }
 
-/// See [`Event::PlanFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanFailed {
-    /// Which making of the video.
-    pub generation: u32,
-    /// Whether again may help.
-    pub fault: Fault,
-    /// What a person should know.
-    pub reason: String,
-}
-
 /// See [`Event::ChunkTranscoded`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkTranscoded {
@@ -221,19 +220,6 @@ pub struct ChunkTranscoded {
     pub read_bytes: u64,
     /// Bytes of segments written.
     pub written_bytes: u64,
-}
-
-/// See [`Event::ChunkFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkFailed {
-    /// Which making of the video.
-    pub generation: u32,
-    /// Which chunk.
-    pub chunk: ChunkId,
-    /// Whether again may help.
-    pub fault: Fault,
-    /// What a person should know.
-    pub reason: String,
 }
 
 /// See [`Event::VideoPlayable`].

@@ -5,6 +5,7 @@ pub mod command;
 pub mod env;
 pub mod envelope;
 pub mod event;
+pub mod failure;
 pub mod fault;
 pub mod id;
 pub mod key;

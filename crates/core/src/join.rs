@@ -92,7 +92,9 @@ impl Join {
             | Event::PlanFailed(_)
             | Event::ChunkFailed(_)
             | Event::VideoPlayable(_)
-            | Event::VideoReady(_) => {}
+            | Event::VideoReady(_)
+            | Event::RetryScheduled(_)
+            | Event::RetriesExhausted(_) => {}
         }
         self
     }

@@ -10,6 +10,7 @@ pub mod join;
 pub mod ladder;
 pub mod package;
 pub mod playlist;
+pub mod retry;
 pub mod slice;
 pub mod storyboard;
 pub mod upload;

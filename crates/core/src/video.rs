@@ -1,7 +1,7 @@
 //! A video's life as the catalogue tells it: one record that events move forward, never
 //! back. Stale, doubled and out-of-order events are no-ops; terminal states never change.
 
-use cattube_contract::event::{RejectionCode, RenditionSummary, VideoReady};
+use cattube_contract::event::{RejectionCode, RenditionSummary, VideoReady, VideoRejected};
 use cattube_contract::size::Sizes;
 use cattube_contract::{Envelope, Event, Fault, Metadata, OwnerId, VideoId};
 use jiff::Timestamp;
@@ -91,6 +91,9 @@ pub struct Video {
     pub rejection: Option<Rejection>,
     /// The last thing that went wrong.
     pub last_failure: Option<Failure>,
+    /// Why a person must look at it: work of it failed and is not tried again.
+    #[serde(default)]
+    pub needs_attention: Option<String>,
     /// When it was first heard of.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -114,6 +117,7 @@ impl Video {
             ready: None,
             rejection: None,
             last_failure: None,
+            needs_attention: None,
             created_at: metadata.occurred_at,
             updated_at: metadata.occurred_at,
         }
@@ -180,18 +184,11 @@ impl Video {
                 if self.enter(ready.generation) && !self.is_terminal() {
                     self.hls_key = Some(ready.hls_key.clone());
                     self.ready = Some(ready.clone());
+                    self.needs_attention = None;
                     self.advance(VideoState::Ready);
                 }
             }
-            Event::VideoRejected(rejected) => {
-                if !self.is_terminal() {
-                    self.rejection = Some(Rejection {
-                        code: rejected.code,
-                        reason: rejected.reason.clone(),
-                    });
-                    self.advance(VideoState::Rejected);
-                }
-            }
+            Event::VideoRejected(rejected) => self.reject(rejected),
             Event::UploadFailed(failed) => {
                 self.note(envelope, &failed.reason, failed.fault);
                 if failed.fault == Fault::Permanent && self.state == VideoState::Uploading {
@@ -204,6 +201,22 @@ impl Video {
                 self.enter(transcoded.generation);
             }
             Event::VideoDeleted(_) => self.state = VideoState::Deleted,
+            Event::RetryScheduled(_) => {}
+            Event::RetriesExhausted(exhausted) => {
+                if self.enter(exhausted.generation) && !self.is_terminal() {
+                    self.needs_attention = Some(exhausted.reason.clone());
+                }
+            }
+        }
+    }
+
+    fn reject(&mut self, rejected: &VideoRejected) {
+        if !self.is_terminal() {
+            self.rejection = Some(Rejection {
+                code: rejected.code,
+                reason: rejected.reason.clone(),
+            });
+            self.advance(VideoState::Rejected);
         }
     }
 
@@ -240,8 +253,7 @@ mod tests {
     use super::*;
     use cattube_contract::EventId;
     use cattube_contract::event::{
-        MasterLocation, UploadRequested, VideoDeleted, VideoPlanned, VideoPlayable, VideoRejected,
-        VideoUploaded,
+        MasterLocation, UploadRequested, VideoDeleted, VideoPlanned, VideoPlayable, VideoUploaded,
     };
     use proptest::prelude::*;
 

@@ -1,5 +1,7 @@
 //! A command queue.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::PortError;
@@ -13,6 +15,8 @@ pub struct OutgoingMessage {
     pub group: String,
     /// FIFO queues only: messages with the same id within 5 minutes are one.
     pub deduplication_id: Option<String>,
+    /// Standard queues only: how long nobody sees it, at most 15 minutes (SQS's limit).
+    pub delay: Duration,
 }
 
 /// Takes commands.

@@ -238,6 +238,8 @@ fn concerns(event: &Event, join: &Join) -> bool {
         | Event::ChunkFailed(_)
         | Event::VideoPlayable(_)
         | Event::VideoReady(_)
-        | Event::VideoDeleted(_) => false,
+        | Event::VideoDeleted(_)
+        | Event::RetryScheduled(_)
+        | Event::RetriesExhausted(_) => false,
     }
 }

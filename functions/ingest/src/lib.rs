@@ -117,7 +117,8 @@ impl MessageHandler for Ingest {
             etag: String::new(),
             metadata: std::collections::BTreeMap::new(),
         });
-        if identity.key.is_ok() && head.etag != event.detail.object.etag {
+        let told = &event.detail.object.etag;
+        if identity.key.is_ok() && !told.is_empty() && head.etag != *told {
             // The key was written again: that writing has an event of its own.
             return Ok(Outcome::of("superseded", &cause));
         }
@@ -198,6 +199,7 @@ impl Ingest {
             body: message.to_body()?,
             group: cause.owner_id.to_string(),
             deduplication_id: Some(format!("{}-{generation}", cause.video_id)),
+            delay: std::time::Duration::ZERO,
         };
         let outcome = Outcome::of("accepted", &envelope.metadata);
         self.bus.publish(&[envelope]).await?;

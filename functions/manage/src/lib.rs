@@ -123,11 +123,16 @@ impl MessageHandler for Catalogue {
 impl Catalogue {
     /// Adds the event to the timeline, once.
     async fn note(&self, envelope: &Envelope) -> Result<(), ManageError> {
-        let detail = envelope.to_detail()?;
+        let mut detail = envelope.to_detail()?;
+        let mut data = detail.get_mut("data").map_or(Value::Null, Value::take);
+        if let Some(fields) = data.as_object_mut() {
+            // A failure's command is for the machine; people read the timeline.
+            fields.remove("command");
+        }
         let entry = TimelineEntry {
             name: envelope.event.name().to_owned(),
             metadata: envelope.metadata.clone(),
-            data: detail.get("data").cloned().unwrap_or(Value::Null),
+            data,
         };
         let partition = envelope.metadata.video_id.to_string();
         let key = timeline_key(envelope);

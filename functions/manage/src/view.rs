@@ -42,6 +42,7 @@ pub(crate) fn summary(video: &Video, base: &str) -> Value {
         "playback": playback(video, base),
         "rejection": video.rejection,
         "last_failure": video.last_failure,
+        "needs_attention": video.needs_attention,
     })
 }
 

@@ -133,6 +133,7 @@ impl MessageHandler for Planner {
                     generation: job.generation,
                     fault: error.fault(),
                     reason: excerpt(&error.to_string(), 600),
+                    command: Some(job),
                 };
                 ("plan failed", Event::PlanFailed(failed))
             }

@@ -115,6 +115,7 @@ impl Planner {
                 body: message.to_body()?,
                 group: metadata.owner_id.to_string(),
                 deduplication_id: None,
+                delay: std::time::Duration::ZERO,
             };
             messages.push((chunk.track == Track::Video, outgoing));
         }

@@ -140,6 +140,7 @@ impl MessageHandler for Worker {
                     chunk: job.chunk.chunk,
                     fault: error.fault(),
                     reason: excerpt(&error.to_string(), 600),
+                    command: Some(Box::new(job.chunk.clone())),
                 };
                 ("chunk failed", Event::ChunkFailed(failed))
             }

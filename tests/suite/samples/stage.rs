@@ -18,7 +18,8 @@ use cattube_ports::fakes::{FaultPlan, MemoryEncoder, RunFiles};
 use cattube_ports::objects::{NewObject, ObjectHead};
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::{Clock, MultipartUploads, Objects};
-use cattube_tests::world::{Message, World, bus_body};
+use cattube_tests::rules::bus_body;
+use cattube_tests::world::{Message, World};
 use serde_json::Value;
 
 use super::announced::Announced;
@@ -248,11 +249,19 @@ async fn finish_chunk(world: &World, message: CommandMessage) {
 /// The events that a happy batch publishes: one a message, the one that its name begins
 /// with, or else what its function is there for.
 pub fn published(sample: &Sample) -> Vec<&'static str> {
-    const REFUSALS: [&str; 2] = ["VideoRejected", "UploadFailed"];
+    const REFUSALS: [&str; 5] = [
+        "VideoRejected",
+        "UploadFailed",
+        "RetriesExhausted",
+        "PlanFailed",
+        "ChunkFailed",
+    ];
     let usual = match sample.function.as_str() {
         "ingest" => "VideoUploaded",
         "plan" => "VideoPlanned",
         "transcode" => "ChunkTranscoded",
+        "retry" if sample.name.starts_with("forward") => return Vec::new(),
+        "retry" => "RetryScheduled",
         _ => return Vec::new(),
     };
     let named = REFUSALS

@@ -27,6 +27,7 @@ fn message(body: &str) -> OutgoingMessage {
         body: body.to_owned(),
         group: "own".to_owned(),
         deduplication_id: None,
+        delay: std::time::Duration::ZERO,
     }
 }
 
