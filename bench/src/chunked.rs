@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use cattube_contract::plan::Track;
 
-use crate::film::{Film, Made};
-use crate::jobs::one_per_size;
+use crate::film::Film;
+use crate::jobs::{Made, one_per_size, seconds};
 use crate::numbers::{middle, real};
 use crate::report::{header, line, row};
 
@@ -39,8 +39,10 @@ fn cpu(made: &Made) -> f64 {
 }
 
 /// Chunked against one piece, `rounds` times in turn, and, if asked for, one process a size.
-pub async fn compare(film: &mut Film, rounds: u32, per_size: bool) -> Result<()> {
+/// On a master whose key frames are on the grid both have the same segments.
+pub async fn compare(film: &mut Film, rounds: u32, on_grid: bool) -> Result<()> {
     let chunk_count = film.chunks(Track::Video).len();
+    let film_seconds = seconds(&film.whole()?)?;
     header(&[
         "round",
         "one piece, CPU s",
@@ -50,12 +52,16 @@ pub async fn compare(film: &mut Film, rounds: u32, per_size: bool) -> Result<()>
         "one process a size, CPU s",
         "**one decode / one a size**",
     ])?;
+    let (mut counts, mut bits_per_second) = ((0, 0), 0.0);
     let (mut chunked_ratios, mut byte_ratios, mut size_ratios) = (vec![], vec![], vec![]);
     for round in 1..=rounds {
         let whole = in_one_piece(film).await?;
         let segments = film.segments();
         let chunked = in_chunks(film, Track::Video).await?;
-        ensure!(segments == film.segments(), "other key frames in chunks");
+        let same = segments == film.segments();
+        ensure!(same || !on_grid, "other key frames in chunks");
+        counts = (segments.len(), film.segments().len());
+        bits_per_second = 8.0 * real(whole.written_bytes) / film_seconds;
         chunked_ratios.push(cpu(&chunked) / cpu(&whole));
         byte_ratios.push(real(chunked.written_bytes) / real(whole.written_bytes));
         let mut cells = vec![
@@ -68,7 +74,7 @@ pub async fn compare(film: &mut Film, rounds: u32, per_size: bool) -> Result<()>
                 real(chunked.written_bytes) / real(whole.written_bytes)
             ),
         ];
-        if per_size {
+        if on_grid {
             let apart = one_process_per_size(film).await?;
             size_ratios.push(cpu(&whole) / cpu(&apart));
             cells.push(format!("{:.2}", cpu(&apart)));
@@ -82,11 +88,18 @@ pub async fn compare(film: &mut Film, rounds: u32, per_size: bool) -> Result<()>
         "\nMedian (range): chunked / one piece {} over {chunk_count} chunks; bytes out {}{}.",
         middle(&chunked_ratios),
         middle(&byte_ratios),
-        if per_size {
+        if on_grid {
             format!("; one decode / one process a size {}", middle(&size_ratios))
         } else {
             String::new()
         }
+    ))?;
+    line(format_args!(
+        "All sizes together: {} segments in one piece, {} in chunks; {:.1} Mb/s out of {:.1}.",
+        counts.0,
+        counts.1,
+        bits_per_second / 1e6,
+        8.0 * real(film.master_bytes) / film_seconds / 1e6
     ))?;
     Ok(())
 }

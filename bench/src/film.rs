@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use plan::Planner;
 use transcode::Worker;
 
-use crate::jobs::picture;
-use crate::meter::{Meter, Run};
+use crate::jobs::{Made, picture};
+use crate::meter::Meter;
 use crate::numbers::length;
 
 /// Where the master lies.
@@ -48,34 +48,6 @@ pub struct Film {
     recipes: Vec<u8>,
     whole: SliceRef,
     generation: u32,
-}
-
-/// What came of a chunk, or of several together.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Made {
-    /// Of ffmpeg.
-    pub run: Run,
-    /// Media written: segments, init segments, poster.
-    pub written_bytes: u64,
-    /// Bytes fetched of the master.
-    pub read_bytes: u64,
-    /// Objects written.
-    pub puts: u64,
-    /// Objects and ranges of objects read.
-    pub gets: u64,
-}
-
-impl Made {
-    /// Adds up; of memory the most.
-    pub fn add(&mut self, other: Self) {
-        self.run.cpu += other.run.cpu;
-        self.run.wall += other.run.wall;
-        self.run.peak_bytes = self.run.peak_bytes.max(other.run.peak_bytes);
-        self.written_bytes += other.written_bytes;
-        self.read_bytes += other.read_bytes;
-        self.puts += other.puts;
-        self.gets += other.gets;
-    }
 }
 
 impl Film {
@@ -290,8 +262,8 @@ async fn plan_video(objects: &dyn Objects, metadata: &Metadata, sizes: Sizes) ->
 }
 
 fn job(body: &str) -> Result<TranscodeChunk> {
-    match CommandMessage::parse(body)?.command {
-        Command::TranscodeChunk(job) => Ok(*job),
-        Command::PlanVideo(_) => bail!("the chunks queue holds chunks"),
-    }
+    let Command::TranscodeChunk(job) = CommandMessage::parse(body)?.command else {
+        bail!("the chunks queue holds chunks");
+    };
+    Ok(*job)
 }

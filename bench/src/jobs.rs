@@ -1,14 +1,43 @@
-//! Looks at a worker's jobs, and makes others of them.
+//! Looks at a worker's jobs and what came of them, and makes others of them.
 
 use anyhow::{Result, bail};
 use cattube_contract::command::TranscodeChunk;
 use cattube_contract::media::TickRange;
 use cattube_contract::plan::{ChunkWork, VideoEncoding};
 
+use crate::meter::Run;
 use crate::numbers::ticks;
 
 /// So far apart that a chunk has but one thumbnail.
 const NEVER_TICKS: i64 = 1 << 40;
+
+/// What came of a chunk, or of several together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Made {
+    /// Of ffmpeg.
+    pub run: Run,
+    /// Media written: segments, init segments, poster.
+    pub written_bytes: u64,
+    /// Bytes fetched of the master.
+    pub read_bytes: u64,
+    /// Objects written.
+    pub puts: u64,
+    /// Objects and ranges of objects read.
+    pub gets: u64,
+}
+
+impl Made {
+    /// Adds up; of memory the most.
+    pub fn add(&mut self, other: Self) {
+        self.run.cpu += other.run.cpu;
+        self.run.wall += other.run.wall;
+        self.run.peak_bytes = self.run.peak_bytes.max(other.run.peak_bytes);
+        self.written_bytes += other.written_bytes;
+        self.read_bytes += other.read_bytes;
+        self.puts += other.puts;
+        self.gets += other.gets;
+    }
+}
 
 /// The range and the encoding of a chunk of pictures.
 pub fn picture(job: &TranscodeChunk) -> Result<(TickRange, &VideoEncoding)> {

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use cattube_contract::plan::Track;
 
-use crate::film::{Film, Made};
-use crate::jobs::{one_per_size, seconds};
+use crate::film::Film;
+use crate::jobs::{Made, one_per_size, seconds};
 use crate::numbers::{median, mib, real};
 use crate::report::{header, line, row};
 
