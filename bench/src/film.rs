@@ -219,7 +219,7 @@ impl Film {
         let mark = format!("/g{}/", self.generation);
         let keys = self.media.keys().into_iter();
         let names = keys.filter_map(|key| Some(key.split_once(&mark)?.1.to_owned()));
-        names.filter(|name| name.ends_with(".m4s")).collect()
+        names.filter(|name| name.contains(".m4s")).collect()
     }
 }
 

@@ -17,7 +17,7 @@ const LIMITS: Limits = Limits {
     address_space_bytes: 16 << 30,
     cpu_seconds: 3_600,
     file_size_bytes: 8 << 30,
-    wall_clock: Duration::from_secs(3_600),
+    wall_clock: Duration::from_hours(1),
     output_tail_bytes: 64 << 10,
 };
 
@@ -54,7 +54,7 @@ impl Folder {
     }
 }
 
-fn failure(operation: &'static str, reason: impl ToString) -> PortError {
+fn failure(operation: &'static str, reason: &impl ToString) -> PortError {
     PortError::Encoder {
         operation,
         fault: Fault::Permanent,
@@ -65,7 +65,7 @@ fn failure(operation: &'static str, reason: impl ToString) -> PortError {
 #[async_trait]
 impl Encoder for Meter {
     async fn open(&self) -> Result<Box<dyn Workspace>, PortError> {
-        let dir = tempfile::tempdir().map_err(|error| failure("open", error))?;
+        let dir = tempfile::tempdir().map_err(|error| failure("open", &error))?;
         let meter = self.clone();
         Ok(Box::new(Folder { dir, meter }))
     }
@@ -79,7 +79,7 @@ impl Workspace for Folder {
             let mut file = options.append(true).create(true).open(path)?;
             std::io::Write::write_all(&mut file, &bytes)
         };
-        append(&self.path(name)).map_err(|error| failure("append", error))
+        append(&self.path(name)).map_err(|error| failure("append", &error))
     }
 
     async fn run(&mut self, args: &[String], _limit: Duration) -> Result<EncoderExit, PortError> {
@@ -93,7 +93,7 @@ impl Workspace for Folder {
         let started = Instant::now();
         let exit = cattube_sandbox::run(&sandbox)
             .await
-            .map_err(|error| failure("run", error))?;
+            .map_err(|error| failure("run", &error))?;
         let run = Run {
             cpu: exit.cpu_time,
             wall: started.elapsed(),
@@ -109,7 +109,8 @@ impl Workspace for Folder {
     }
 
     async fn list(&self) -> Result<Vec<String>, PortError> {
-        let entries = std::fs::read_dir(self.dir.path()).map_err(|error| failure("list", error))?;
+        let entries =
+            std::fs::read_dir(self.dir.path()).map_err(|error| failure("list", &error))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<_> = names.collect();
         names.sort();
@@ -117,7 +118,7 @@ impl Workspace for Folder {
     }
 
     async fn read(&self, name: &str) -> Result<Bytes, PortError> {
-        let bytes = std::fs::read(self.path(name)).map_err(|error| failure("read", error))?;
+        let bytes = std::fs::read(self.path(name)).map_err(|error| failure("read", &error))?;
         Ok(Bytes::from(bytes))
     }
 }

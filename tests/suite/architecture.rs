@@ -183,7 +183,10 @@ fn every_function_is_one_folder_one_package_one_binary() {
                 shipped.insert(name.to_owned());
             }
             // `cargo lambda build` would ship any other binary.
-            None => assert!(bins.is_empty() || folder == "cli", "{folder}: {bins:?}"),
+            None => assert!(
+                bins.is_empty() || folder == "cli" || folder == "bench",
+                "{folder}: {bins:?}"
+            ),
         }
     }
     assert_eq!(shipped, BTreeSet::from_iter(tree::folders("functions")));
@@ -196,8 +199,9 @@ fn every_function_is_one_folder_one_package_one_binary() {
 }
 
 #[test]
-fn the_twins_are_for_tests_only() {
-    for (folder, package) in packages().iter().filter(|(folder, _)| folder != "tests") {
+fn the_twins_are_for_tests_and_bench_only() {
+    let packages = packages().into_iter();
+    for (folder, package) in packages.filter(|(folder, _)| folder != "tests" && folder != "bench") {
         let mut features = package
             .dependencies
             .iter()

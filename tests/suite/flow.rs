@@ -389,3 +389,20 @@ async fn no_job_is_lost_while_nobody_plans() {
             .any(|envelope| matches!(envelope.event, Event::VideoReady(_)))
     );
 }
+
+#[tokio::test]
+async fn an_event_said_again_later_stands_once_in_the_timeline() {
+    let mut world = world(&FaultPlan::none());
+    world.pump().await;
+    let video = video(&world);
+    let route = "GET /v1/videos/{id}/timeline";
+    let before = world.ask(DROP_OWNER, route, Some(video)).await.unwrap();
+    for mut envelope in world.history.clone() {
+        let later = std::time::Duration::from_secs(7);
+        envelope.metadata.occurred_at += later;
+        let message = Message::Catalogue(cattube_tests::world::bus_body(&envelope));
+        world.deliver(&message).await.unwrap();
+    }
+    let after = world.ask(DROP_OWNER, route, Some(video)).await.unwrap();
+    assert_eq!(after.body, before.body);
+}

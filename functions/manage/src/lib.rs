@@ -15,6 +15,7 @@ use cattube_core::video::{Video, VideoState};
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
 use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Table};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -90,14 +91,13 @@ fn document(document: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Ma
 
 /// Where an event stands in its video's partition. A finished chunk stands under its own
 /// name, so that one finished twice counts once.
-fn timeline_key(envelope: &Envelope) -> String {
+fn timeline_key(envelope: &Envelope, first_at: Timestamp) -> String {
     if let Event::ChunkTranscoded(transcoded) = &envelope.event {
         return format!("chunk#{:08}#{}", transcoded.generation, transcoded.chunk);
     }
-    let metadata = &envelope.metadata;
     // Milliseconds in a fixed width sort as time does.
-    let at_ms = metadata.occurred_at.as_millisecond();
-    format!("event#{at_ms:014}#{}", metadata.event_id)
+    let at_ms = first_at.as_millisecond();
+    format!("event#{at_ms:014}#{}", envelope.metadata.event_id)
 }
 
 #[async_trait]
@@ -123,22 +123,51 @@ impl MessageHandler for Catalogue {
 impl Catalogue {
     /// Adds the event to the timeline, once.
     async fn note(&self, envelope: &Envelope) -> Result<(), ManageError> {
-        let mut detail = envelope.to_detail()?;
-        let mut data = detail.get_mut("data").map_or(Value::Null, Value::take);
-        if let Some(fields) = data.as_object_mut() {
-            // A failure's command is for the machine; people read the timeline.
-            fields.remove("command");
-        }
+        let detail = envelope.to_detail()?;
         let entry = TimelineEntry {
             name: envelope.event.name().to_owned(),
             metadata: envelope.metadata.clone(),
-            data,
+            data: detail.get("data").cloned().unwrap_or(Value::Null),
         };
         let partition = envelope.metadata.video_id.to_string();
-        let key = timeline_key(envelope);
+        let first_at = self.first_at(&partition, envelope).await?;
+        let key = timeline_key(envelope, first_at);
         let body = serde_json::to_value(&entry).map_err(document(key.as_str()))?;
-        match self.table.save(&partition, &key, None, &body).await {
-            Ok(()) | Err(PortError::Conflict { .. }) => Ok(()),
+        self.save_once(&partition, &key, &body).await?;
+        Ok(())
+    }
+
+    /// When the event was said first. Whoever cannot know whether it was heard says it again,
+    /// at another time, and it is the same event still.
+    async fn first_at(
+        &self,
+        partition: &str,
+        envelope: &Envelope,
+    ) -> Result<Timestamp, ManageError> {
+        let at = envelope.metadata.occurred_at;
+        if matches!(envelope.event, Event::ChunkTranscoded(_)) {
+            return Ok(at);
+        }
+        let key = format!("first#{}", envelope.metadata.event_id);
+        let body = serde_json::to_value(at).map_err(document(key.as_str()))?;
+        if self.save_once(partition, &key, &body).await? {
+            return Ok(at);
+        }
+        let standing = self.table.load(partition, &key).await?;
+        let standing = standing.map_or(body, |item| item.body);
+        serde_json::from_value(standing).map_err(document(key))
+    }
+
+    /// Saves an item that never changes; says whether it is new.
+    async fn save_once(
+        &self,
+        partition: &str,
+        key: &str,
+        body: &Value,
+    ) -> Result<bool, ManageError> {
+        match self.table.save(partition, key, None, body).await {
+            Ok(()) => Ok(true),
+            Err(PortError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cattube_contract::excerpt;
 use cattube_contract::media::TickRange;
 use cattube_contract::plan::{AudioEncoding, ChunkId, ChunkWork, VideoEncoding};
 use cattube_contract::report::{ChunkReport, FrameMark, RenditionReport, Seam, SegmentReport};
@@ -28,6 +29,9 @@ const AUDIO: &str = "audio";
 
 /// How much of ffmpeg's words goes into an event.
 const REASON_CHARS: usize = 400;
+
+/// How many of its lines.
+const REASON_LINES: usize = 3;
 
 /// One size of the chunk.
 pub(crate) struct MadeRendition {
@@ -116,11 +120,22 @@ async fn start(workspace: &mut dyn Workspace, args: &[String]) -> Result<(), Tra
     if exit.success {
         return Ok(());
     }
-    let skipped = exit.stderr.chars().count().saturating_sub(REASON_CHARS);
-    let reason: String = exit.stderr.chars().skip(skipped).collect();
     Err(TranscodeError::Encoder {
-        reason: reason.trim().to_owned(),
+        reason: explain(&exit.stderr),
     })
+}
+
+/// The first words of what ffmpeg complained about, without its marks of who is speaking
+/// (`[h264 @ 0x5…]`): the rest follows from them.
+fn explain(stderr: &str) -> String {
+    let lines = stderr.lines().map(|line| {
+        let said = line.rsplit_once("] ").map_or(line, |(_, said)| said);
+        said.trim()
+    });
+    let mut lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    lines.dedup();
+    lines.truncate(REASON_LINES);
+    excerpt(&lines.join("; "), REASON_CHARS)
 }
 
 fn bad(file: &str) -> impl FnOnce(PackageError) -> TranscodeError {
@@ -216,4 +231,20 @@ async fn collect_audio(
         thumbnails: Vec::new(),
         poster: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_for_people() {
+        let said = "[vist#0:0/h264 @ 0x56] [dec:h264 @ 0x57] Decode error rate 0.97 exceeds maximum 0.67\n\
+                    [h264 @ 0x56] Decode error rate 0.97 exceeds maximum 0.67\n\n[mov @ 0x1] Packet corrupt\n";
+        assert_eq!(
+            explain(said),
+            "Decode error rate 0.97 exceeds maximum 0.67; Packet corrupt"
+        );
+        assert_eq!(explain(""), "");
+    }
 }

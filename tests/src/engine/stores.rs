@@ -11,15 +11,6 @@ use tokio::runtime::Runtime;
 
 use super::{Engine, awaited};
 
-/// The queues of the flow and their dead letters, as the stack's outputs call them.
-pub const QUEUES: [&str; 5] = [
-    "IngestQueueUrl",
-    "JobsQueueUrl",
-    "ChunksQueueUrl",
-    "AssembleQueueUrl",
-    "ManageQueueUrl",
-];
-
 /// How often in a row no message is seen before it is believed: what has left one queue may
 /// be on its way to the next.
 const QUIET_LOOKS: u32 = 20;
@@ -142,14 +133,19 @@ impl Engine {
         counts.values().map(count).sum()
     }
 
-    /// The queues that have messages, or dead letters, with how many.
+    /// The queues that have messages, with how many: those whose output's name ends so.
+    ///
+    /// # Panics
+    /// If there is no such queue.
     #[must_use]
-    pub fn backlog(&self, ending: &str) -> Vec<(&'static str, u64)> {
-        let queue = |name: &&'static str| {
-            let depth = self.depth(&name.replace("QueueUrl", ending));
-            (depth > 0).then_some((*name, depth))
-        };
-        QUEUES.iter().filter_map(queue).collect()
+    pub fn backlog(&self, ending: &str) -> Vec<(&str, u64)> {
+        let outputs = self.facts["outputs"].as_object().expect("outputs");
+        let names = outputs.keys().filter(|name| name.ends_with(ending));
+        let depths: Vec<_> = names
+            .map(|name| (name.as_str(), self.depth(name)))
+            .collect();
+        assert!(!depths.is_empty(), "no queue is a …{ending}");
+        depths.into_iter().filter(|(_, depth)| *depth > 0).collect()
     }
 
     /// Waits until no queue has a message and none comes.

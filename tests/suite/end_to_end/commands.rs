@@ -13,18 +13,18 @@ use super::stage::{PATIENCE, Stage, await_state};
 use super::{NAME, PORT};
 use crate::tree;
 
-/// Whose the samples in `events/` are, and which video they speak of.
-const SAMPLE_SUBJECT: &str = "b4e8f4a8-60f1-70b2-9d35-2c7d3f0a9e11";
-const SAMPLE_VIDEO: &str = "vid_019aa07df28078d5968148de146a31ee";
+/// Whose the samples in `events/` are, and which video most speak of.
+const SUBJECT: &str = "b4e8f4a8-60f1-70b2-9d35-2c7d3f0a9e11";
+const VIDEO: &str = "vid_019aa07df28078d5968148de146a31ee";
 
 /// Where `cargo lambda watch` listens.
 const WATCH_PORT: u16 = PORT + 10;
 
-fn await_event(stage: &Stage, name: &str) {
-    let client = stage.client(SAMPLE_SUBJECT);
+fn await_event(stage: &Stage, video_id: &str, name: &str) {
+    let client = stage.client(SUBJECT);
     awaited(format!("{name} is in the timeline"), PATIENCE, || {
         let timeline = client
-            .timeline(SAMPLE_VIDEO)
+            .timeline(video_id)
             .map_err(|error| error.to_string())?;
         let names: Vec<_> = timeline.iter().map(|event| event.name.as_str()).collect();
         names
@@ -47,27 +47,27 @@ pub fn replay(stage: &Stage) {
     };
     let answer = make("events/bus/video-uploaded.json");
     assert!(answer.starts_with("VideoUploaded -> bus"), "{answer}");
-    await_event(stage, "VideoUploaded");
-    let video = await_state(
-        &stage.client(SAMPLE_SUBJECT),
-        SAMPLE_VIDEO,
-        VideoState::Uploaded,
-    );
+    await_event(stage, VIDEO, "VideoUploaded");
+    let video = await_state(&stage.client(SUBJECT), VIDEO, VideoState::Uploaded);
     assert_eq!(video.title, "Maunzi am Fenster");
     // A batch as a function gets it, back into where it came from.
     let answer = make("events/manage/upload-requested.json");
     assert!(answer.starts_with("UploadRequested -> bus"), "{answer}");
-    await_event(stage, "UploadRequested");
+    await_event(stage, VIDEO, "UploadRequested");
 }
 
 pub fn put_events(stage: &Stage) {
-    let entries = "file://events/bus/video-rejected.json";
+    let file = "events/bus/video-rejected.json";
+    let entries: Value = serde_json::from_str(&tree::read(file)).unwrap();
+    let detail: Value = serde_json::from_str(entries[0]["Detail"].as_str().unwrap()).unwrap();
+    let video_id = detail["metadata"]["video_id"].as_str().unwrap();
+    let entries = format!("file://{file}");
     let answer = stage
         .engine
-        .aws(&["events", "put-events", "--entries", entries]);
+        .aws(&["events", "put-events", "--entries", &entries]);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["FailedEntryCount"], 0);
-    await_event(stage, "VideoRejected");
+    await_event(stage, video_id, "VideoRejected");
 }
 
 /// `cargo lambda watch`, which ends when this is dropped, with all that it started.
@@ -124,6 +124,7 @@ pub fn cargo_lambda(stage: &Stage) {
         ("plan", "plan-video"),
         ("transcode", "video-chunk"),
         ("assemble", "video-planned"),
+        ("retry", "retries-exhausted-by-a-permanent-fault"),
         ("manage", "http-list-videos"),
     ] {
         let file = format!("events/{function}/{sample}.json");
@@ -158,6 +159,6 @@ pub fn cargo_lambda(stage: &Stage) {
         "it listens still"
     );
     // What the functions did there, they did in the engine.
-    await_event(stage, "PlanFailed");
-    await_event(stage, "ChunkFailed");
+    await_event(stage, VIDEO, "PlanFailed");
+    await_event(stage, VIDEO, "ChunkFailed");
 }

@@ -87,7 +87,7 @@ pub fn heal(stage: &Stage, wounded: &Wounded) {
     check(
         &video,
         &stage.clips.slow,
-        &["1280x720", "854x480", "640x360"],
+        &["1280x720", "852x480", "640x360"],
     );
     // The chunk was begun anew, by the same message.
     let receptions = receptions(stage, video_id);

@@ -138,7 +138,7 @@ pub fn send(client: &Client, path: &Path, sizes: &[u32]) -> String {
     upload::send(client, &job, &Silent).unwrap()
 }
 
-/// Waits for a state. A failure that nobody tries again ends the waiting.
+/// Waits for a state; not any longer when nothing more happens by itself.
 pub fn await_state(client: &Client, video_id: &str, wanted: VideoState) -> Video {
     let look = || {
         let Some(video) = client.video(video_id).unwrap() else {
@@ -148,7 +148,7 @@ pub fn await_state(client: &Client, video_id: &str, wanted: VideoState) -> Video
             return Ok(video);
         }
         assert!(
-            !video.state.is_end() && video.last_failure.is_none(),
+            !video.state.is_end() && video.needs_attention.is_none(),
             "{wanted} was expected: {video:?}"
         );
         Err(video.state.to_string())
