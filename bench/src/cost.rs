@@ -71,13 +71,7 @@ fn items(uhd: &Uhd, sound: &Sound) -> Vec<Item> {
     let work = work(uhd, sound);
     let chunks = work.pictures + work.sounds;
     let cpu = work.picture_cpu + work.sound_cpu;
-    let item = |what, how_many, price, arithmetic: String| Item {
-        what,
-        how_many,
-        price,
-        arithmetic,
-    };
-    vec![
+    let mut items = vec![
         item(
             "Lambda, `transcode`, GB-s",
             cpu * GB_PER_VCPU,
@@ -99,6 +93,24 @@ fn items(uhd: &Uhd, sound: &Sound) -> Vec<Item> {
             PER_INVOCATION,
             format!("{chunks:.0} × (transcode, assemble, manage)"),
         ),
+    ];
+    items.extend(requests(uhd, sound, work));
+    items
+}
+
+fn item(what: &'static str, how_many: f64, price: f64, arithmetic: String) -> Item {
+    Item {
+        what,
+        how_many,
+        price,
+        arithmetic,
+    }
+}
+
+/// What is paid by the request.
+fn requests(uhd: &Uhd, sound: &Sound, work: Work) -> Vec<Item> {
+    let chunks = work.pictures + work.sounds;
+    vec![
         item(
             "S3 PUT",
             work.pictures * uhd.puts + FILM_SECONDS * sound.puts,

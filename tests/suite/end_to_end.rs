@@ -109,20 +109,20 @@ const WHILE_A_CHUNK_IS_LOST: &[Scenario] = &[
         drops::rejected,
     ),
     ("owners see nothing of each other", owners::strangers),
+    ("a small video does not wait for a big one", owners::fair),
+    (
+        "accepted while nobody can plan or transcode",
+        faults::nobody_works,
+    ),
+    ("a deleted video leaves nothing", deletion::ready),
     ("make replay", commands::replay),
     ("aws events put-events", commands::put_events),
     ("cargo lambda watch and invoke", commands::cargo_lambda),
 ];
 
-/// Those that count messages.
+/// Those that wait until no message is left.
 const WITH_THE_QUEUES_ALONE: &[Scenario] = &[
-    (
-        "accepted while nobody can plan or transcode",
-        faults::nobody_works,
-    ),
     ("what is delivered twice counts once", twice::delivered),
-    ("a small video does not wait for a big one", owners::fair),
-    ("a deleted video leaves nothing", deletion::ready),
     ("deleted while its chunks are in work", deletion::in_work),
     ("idle at the end", idle::idle),
 ];

@@ -400,7 +400,7 @@ async fn an_event_said_again_later_stands_once_in_the_timeline() {
     for mut envelope in world.history.clone() {
         let later = std::time::Duration::from_secs(7);
         envelope.metadata.occurred_at += later;
-        let message = Message::Catalogue(cattube_tests::world::bus_body(&envelope));
+        let message = Message::Catalogue(cattube_tests::rules::bus_body(&envelope));
         world.deliver(&message).await.unwrap();
     }
     let after = world.ask(DROP_OWNER, route, Some(video)).await.unwrap();

@@ -13,7 +13,7 @@ use super::{Engine, awaited};
 
 /// How often in a row no message is seen before it is believed: what has left one queue may
 /// be on its way to the next.
-const QUIET_LOOKS: u32 = 20;
+const QUIET_LOOKS: u32 = 15;
 
 /// An object as a listing tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The commands of the README, as they stand there.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,16 +9,13 @@ use cattube_tests::engine::{awaited, said, tool};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::NAME;
 use super::stage::{PATIENCE, Stage, await_state};
-use super::{NAME, PORT};
 use crate::tree;
 
 /// Whose the samples in `events/` are, and which video most speak of.
 const SUBJECT: &str = "b4e8f4a8-60f1-70b2-9d35-2c7d3f0a9e11";
 const VIDEO: &str = "vid_019aa07df28078d5968148de146a31ee";
-
-/// Where `cargo lambda watch` listens.
-const WATCH_PORT: u16 = PORT + 10;
 
 fn await_event(stage: &Stage, video_id: &str, name: &str) {
     let client = stage.client(SUBJECT);
@@ -57,7 +54,7 @@ pub fn replay(stage: &Stage) {
 }
 
 pub fn put_events(stage: &Stage) {
-    let file = "events/bus/video-rejected.json";
+    let file = "events/bus/upload-failed.json";
     let entries: Value = serde_json::from_str(&tree::read(file)).unwrap();
     let detail: Value = serde_json::from_str(entries[0]["Detail"].as_str().unwrap()).unwrap();
     let video_id = detail["metadata"]["video_id"].as_str().unwrap();
@@ -67,32 +64,40 @@ pub fn put_events(stage: &Stage) {
         .aws(&["events", "put-events", "--entries", &entries]);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["FailedEntryCount"], 0);
-    await_event(stage, video_id, "VideoRejected");
+    await_event(stage, video_id, "UploadFailed");
 }
 
 /// `cargo lambda watch`, which ends when this is dropped, with all that it started.
-struct Watch(Child);
+struct Watch {
+    child: Child,
+    port: u16,
+}
 
 impl Watch {
     fn start() -> Self {
+        // One that nobody has: of an interrupted run, another may be up still.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
         // A run that is interrupted leaves it for ten minutes at most.
         let command = format!(
             "eval \"$(.local/venv/bin/python local/engine.py env --name {NAME} --export)\"; \
-             exec timeout 600 cargo lambda watch --ignore-changes -A 127.0.0.1 -P {WATCH_PORT}"
+             exec timeout 600 cargo lambda watch --ignore-changes -A 127.0.0.1 -P {port}"
         );
         let mut shell = clean("sh");
         shell.args(["-c", &command]).stdin(Stdio::null());
         shell.stdout(Stdio::null()).stderr(Stdio::null());
-        Self(shell.spawn().unwrap())
+        let child = shell.spawn().unwrap();
+        Self { child, port }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // `timeout` hands it on to its whole group.
         let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-        let _ = self.0.wait();
+        let _ = self.child.wait();
     }
 }
 
@@ -111,8 +116,9 @@ fn clean(program: &str) -> Command {
 
 pub fn cargo_lambda(stage: &Stage) {
     let watch = Watch::start();
+    let port = watch.port;
     awaited("cargo lambda watch listens", PATIENCE, || {
-        let stream = TcpStream::connect(("127.0.0.1", WATCH_PORT));
+        let stream = TcpStream::connect(("127.0.0.1", port));
         let stream = stream.map_err(|error| error.to_string())?;
         stream
             .shutdown(Shutdown::Both)
@@ -136,7 +142,7 @@ pub fn cargo_lambda(stage: &Stage) {
             "-A",
             "127.0.0.1",
             "-P",
-            &WATCH_PORT.to_string(),
+            &port.to_string(),
         ]);
         // The first one compiles what is not compiled.
         let answer = said(
@@ -155,7 +161,7 @@ pub fn cargo_lambda(stage: &Stage) {
     }
     drop(watch);
     assert!(
-        TcpStream::connect(("127.0.0.1", WATCH_PORT)).is_err(),
+        TcpStream::connect(("127.0.0.1", port)).is_err(),
         "it listens still"
     );
     // What the functions did there, they did in the engine.

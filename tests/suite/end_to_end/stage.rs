@@ -1,6 +1,7 @@
 //! What every scenario stands on: the engine, clips, clients, and patience.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use cattube::api::{Sizes, Video, VideoState};
@@ -73,8 +74,10 @@ pub struct Answer {
 impl Stage {
     pub fn set(name: &str, port: u16) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clips = Clips::make(dir.path());
-        let engine = Engine::start(name, port);
+        let (engine, clips) = thread::scope(|scope| {
+            let clips = scope.spawn(|| Clips::make(dir.path()));
+            (Engine::start(name, port), clips.join().unwrap())
+        });
         Self { engine, clips, dir }
     }
 
@@ -170,10 +173,20 @@ pub fn await_title(client: &Client, title: &str) -> String {
     })
 }
 
-/// How often each event is in a video's timeline.
-pub fn count(client: &Client, video_id: &str, name: &str) -> usize {
-    let timeline = client.timeline(video_id).unwrap();
-    timeline.iter().filter(|event| event.name == name).count()
+/// Waits until each event is in a video's timeline so many times. The catalogue may hear of
+/// them in any order.
+pub fn await_events(client: &Client, video_id: &str, expected: &[(&str, usize)]) {
+    awaited(format!("the timeline of {video_id}"), PATIENCE, || {
+        let timeline = client.timeline(video_id).unwrap();
+        let count = |name: &str| timeline.iter().filter(|event| event.name == name).count();
+        let counts: Vec<_> = expected
+            .iter()
+            .map(|(name, _)| (*name, count(name)))
+            .collect();
+        (counts == expected)
+            .then_some(())
+            .ok_or(format!("{counts:?}"))
+    });
 }
 
 /// Chunks in all, as planned.
