@@ -1,12 +1,13 @@
 //! The commands of the README, as they stand there.
 
+use std::fs;
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use cattube::api::VideoState;
 use cattube_tests::engine::{awaited, said, tool};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::NAME;
@@ -79,13 +80,15 @@ impl Watch {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        // A run that is interrupted leaves it for ten minutes at most.
+        // It ends with its standard input, so also when this test is killed.
         let command = format!(
-            "eval \"$(.local/venv/bin/python local/engine.py env --name {NAME} --export)\"; \
-             exec timeout 600 cargo lambda watch --ignore-changes -A 127.0.0.1 -P {port}"
+            "trap '' INT; \
+             eval \"$(.local/venv/bin/python local/engine.py env --name {NAME} --export)\"; \
+             cargo lambda watch --ignore-changes -A 127.0.0.1 -P {port} & watch=$!; \
+             cat; kill $watch; wait $watch"
         );
         let mut shell = clean("sh");
-        shell.args(["-c", &command]).stdin(Stdio::null());
+        shell.args(["-c", &command]).stdin(Stdio::piped());
         shell.stdout(Stdio::null()).stderr(Stdio::null());
         let child = shell.spawn().unwrap();
         Self { child, port }
@@ -94,11 +97,20 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // `timeout` hands it on to its whole group.
-        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// Processes that a watch on this port started.
+fn watched(port: u16) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let of_port = |process: &PathBuf| {
+        let environment = fs::read(process.join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&format!("127.0.0.1:{port}/"))
+    };
+    let paths = processes.map(|process| process.path());
+    paths.filter(of_port).collect()
 }
 
 /// A command that does not know that it runs within `cargo test`.
@@ -159,7 +171,9 @@ pub fn cargo_lambda(stage: &Stage) {
             "{function}: {answer}"
         );
     }
+    assert!(!watched(port).is_empty());
     drop(watch);
+    assert_eq!(watched(port), [""; 0].map(PathBuf::from));
     assert!(
         TcpStream::connect(("127.0.0.1", port)).is_err(),
         "it listens still"
