@@ -68,9 +68,10 @@ lint: setup ## formats, lints, template
 	@$(PY) local/transform.py >.local/transformed.json
 	$(CHECKOV) --config-file .checkov.yaml --file .local/transformed.json
 
-# Builds the functions for release, as for AWS, into a folder of their own.
+# Builds the functions for release, as for AWS, into a folder of their own. To have MediaConvert's
+# price beside ours: MEDIACONVERT=4K,HD,SD, its rates in dollars a minute.
 bench: setup ## what it costs and how fast it is (ten minutes on an idle machine, and a release build)
-	@PATH="$(CURDIR)/.local/bin:$$PATH" cargo run --quiet --bin cattube-bench
+	@PATH="$(CURDIR)/.local/bin:$$PATH" cargo run --quiet --bin cattube-bench -- $(if $(MEDIACONVERT),--mediaconvert $(MEDIACONVERT))
 
 replay: setup ## send the sample E=events/<function>/<file>.json into the running engine
 	@$(PY) local/replay.py "$(E)" --name $(ENGINE)

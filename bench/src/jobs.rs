@@ -55,6 +55,15 @@ pub fn seconds(job: &TranscodeChunk) -> Result<f64> {
     Ok(ticks(range.end - range.start) / f64::from(encoding.timescale))
 }
 
+/// The chunk with only the thumbnail of its first frame, as those of an hour's film have.
+pub fn with_one_thumbnail(job: &TranscodeChunk) -> TranscodeChunk {
+    let mut job = job.clone();
+    if let ChunkWork::Video { encoding, .. } = &mut job.work {
+        encoding.thumbnail_ticks = NEVER_TICKS;
+    }
+    job
+}
+
 /// One job a size, each with a decode of its own. What a chunk has only once (poster,
 /// further thumbnails) is left to the first; every job checks its frames, as any worker must.
 pub fn one_per_size(job: &TranscodeChunk) -> Vec<TranscodeChunk> {
@@ -63,7 +72,11 @@ pub fn one_per_size(job: &TranscodeChunk) -> Vec<TranscodeChunk> {
         return jobs;
     };
     for (place, rendition) in encoding.renditions.iter().enumerate() {
-        let mut single = job.clone();
+        let mut single = if place > 0 {
+            with_one_thumbnail(job)
+        } else {
+            job.clone()
+        };
         if let ChunkWork::Video {
             encoding,
             makes_poster,
@@ -73,7 +86,6 @@ pub fn one_per_size(job: &TranscodeChunk) -> Vec<TranscodeChunk> {
             encoding.renditions = vec![rendition.clone()];
             if place > 0 {
                 *makes_poster = false;
-                encoding.thumbnail_ticks = NEVER_TICKS;
             }
         }
         jobs.push(single);

@@ -85,9 +85,7 @@ async fn main() -> Result<()> {
         functions::measure(&root, args.starts)?;
     }
     if !args.no_encode {
-        let dir = tempfile::tempdir()?;
-        let sound = full_hd(dir.path(), args.rounds).await?;
-        let uhd = ultra_hd(dir.path(), args.rounds, cores).await?;
+        let (sound, uhd) = encoding(args.rounds, cores).await?;
         heading("One hour of 4K in six sizes: cost")?;
         cost::bill(&uhd, &sound, args.mediaconvert)?;
         heading("One hour of 4K in six sizes: time (a model, not a measurement)")?;
@@ -126,15 +124,17 @@ fn load() -> Result<String> {
     Ok(words.join(" "))
 }
 
-async fn full_hd(dir: &Path, rounds: u32) -> Result<Sound> {
-    let short = SHORT_GOP.make(dir)?;
-    let long = LONG_GOP.make(dir)?;
-    let mut short = Film::plan(&short, FOUR_SIZES).await?;
-    let mut long = Film::plan(&long, FOUR_SIZES).await?;
-    heading("Bytes that the workers read (1080p30, 30 s, chunks of 4 s)")?;
+/// Makes and plans the masters, says what is read of them, and encodes them.
+async fn encoding(rounds: u32, cores: usize) -> Result<(Sound, Uhd)> {
+    let dir = tempfile::tempdir()?;
+    let mut short = Film::plan(&SHORT_GOP.make(dir.path())?, FOUR_SIZES).await?;
+    let mut long = Film::plan(&LONG_GOP.make(dir.path())?, FOUR_SIZES).await?;
+    let mut ultra = Film::plan(&UHD.make(dir.path())?, SIX_SIZES).await?;
+    heading("Bytes that the workers read")?;
     reads::table()?;
-    reads::of("GOP 2 s", &short)?;
-    reads::of("GOP 10 s", &long)?;
+    reads::of("1080p30, GOP 2 s, 30 s", &short)?;
+    reads::of("1080p30, GOP 10 s, 30 s", &long)?;
+    reads::of("2160p30, GOP 2 s, 12 s", &ultra)?;
     heading(format_args!(
         "CPU, 1080p30, 30 s, GOP 2 s, sizes {FOUR_SIZES}"
     ))?;
@@ -144,14 +144,9 @@ async fn full_hd(dir: &Path, rounds: u32) -> Result<Sound> {
         "CPU, the same with GOP 10 s, sizes {FOUR_SIZES}"
     ))?;
     chunked::compare(&mut long, 1, false).await?;
-    Ok(sound)
-}
-
-async fn ultra_hd(dir: &Path, rounds: u32, cores: usize) -> Result<Uhd> {
-    let master = UHD.make(dir)?;
-    let mut film = Film::plan(&master, SIX_SIZES).await?;
     heading(format_args!(
         "One chunk of 2160p30, GOP 2 s, sizes {SIX_SIZES}"
     ))?;
-    uhd::measure(&mut film, rounds, cores).await
+    let uhd = uhd::measure(&mut ultra, rounds, cores).await?;
+    Ok((sound, uhd))
 }

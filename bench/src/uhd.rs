@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use cattube_contract::plan::Track;
 
 use crate::film::Film;
-use crate::jobs::{Made, one_per_size, seconds};
+use crate::jobs::{Made, one_per_size, seconds, with_one_thumbnail};
 use crate::numbers::{median, mib, real};
 use crate::report::{header, line, row};
 
@@ -29,7 +29,7 @@ pub struct Uhd {
 pub async fn measure(film: &mut Film, rounds: u32, cores: usize) -> Result<Uhd> {
     let chunks = film.chunks(Track::Video);
     // The first chunk has the poster, the last has no frame of a next one.
-    let chunk = chunks.get(1).context("a film of three chunks")?;
+    let chunk = &with_one_thumbnail(chunks.get(1).context("a film of three chunks")?);
     let chunk_seconds = seconds(chunk)?;
     header(&[
         "round",

@@ -14,6 +14,7 @@ mod uploads;
 
 use std::any::Any;
 use std::io::Write;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -21,8 +22,16 @@ use stage::Stage;
 
 const NAME: &str = "e2e";
 
-/// The engine's port; the edge takes the next one.
-const PORT: u16 = 14570;
+/// Where the search for the engine's port begins; the edge takes the next one.
+const FIRST_PORT: u16 = 14570;
+
+/// Two ports in a row that nobody has: another clone may be tested on the same machine.
+fn free_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut ports = (FIRST_PORT..FIRST_PORT + 200).step_by(2);
+    let port = ports.find(|port| is_free(*port) && is_free(*port + 1));
+    port.expect("two free ports")
+}
 
 /// Runs scenarios by name and remembers which failed, and why.
 #[derive(Default)]
@@ -60,8 +69,9 @@ fn words(reason: &(dyn Any + Send)) -> &str {
 #[test]
 fn end_to_end() {
     let mut all = Scenarios::default();
+    let port = free_port();
     let stage = all.run("the engine starts and is deployed to", || {
-        Stage::set(NAME, PORT)
+        Stage::set(NAME, port)
     });
     if let Some(stage) = stage {
         let stage = &stage;
@@ -80,7 +90,7 @@ fn end_to_end() {
         }
     }
     all.run("nothing is left behind", || {
-        idle::nothing_is_left(NAME, PORT);
+        idle::nothing_is_left(NAME, port);
     });
     let failures = all.failures;
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));

@@ -126,6 +126,9 @@ pub fn nobody_works(stage: &Stage) {
     let paused = stage.engine.paused(&["plan", "transcode"]);
     // The client sends all and is told that it is accepted.
     let video_id = send(&client, &stage.clips.small, &[180, 144]);
+    let path = format!("/v1/uploads/{video_id}/complete");
+    let token = stage.engine.token("hope", &[]);
+    assert_eq!(stage.request("POST", &path, Some(&token)).status, 202);
     await_state(&client, &video_id, VideoState::Uploaded);
     awaited("the job waits", PATIENCE, || {
         let depth = stage.engine.depth("JobsQueueUrl");

@@ -17,6 +17,12 @@ pub fn idle(stage: &Stage) {
     assert_eq!(stage.engine.workers(), []);
     assert_eq!(stage.engine.backlog("QueueUrl"), []);
     assert_eq!(stage.engine.backlog("DeadLettersUrl"), []);
+    let log = stage.engine.script("logs.py", &[]);
+    let panics: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("panicked"))
+        .collect();
+    assert_eq!(panics, [""; 0]);
 }
 
 /// No folder, no port, no process of the engine.
