@@ -10,14 +10,15 @@ use crate::numbers::{median, mib, real, spread};
 use crate::report::{header, line, row};
 use crate::starts::{Start, start};
 
-/// The six functions, as the flow goes.
-const FUNCTIONS: [&str; 6] = [
+/// The functions, as the flow goes.
+const FUNCTIONS: [&str; 7] = [
     "upload",
     "ingest",
     "plan",
     "transcode",
     "assemble",
     "manage",
+    "retry",
 ];
 
 /// Where the release builds go: `make build` keeps those of the dev profile in
@@ -45,7 +46,7 @@ pub fn build(root: &Path) -> Result<()> {
         .filter(|line| line.trim_start().starts_with("Compiling "))
         .count();
     line(format_args!(
-        "`cargo lambda build --release` of all six: {:.0} s, {:.0} CPU s, {compiled} crates \
+        "`cargo lambda build --release` of all functions: {:.0} s, {:.0} CPU s, {compiled} crates \
          compiled (0: it was up to date).\n",
         started.elapsed().as_secs_f64(),
         children_cpu_seconds()? - before,

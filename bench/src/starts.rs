@@ -19,13 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_micros(100);
 
 /// What `template.yaml` gives the functions, all of it to each.
-const ENVIRONMENT: [(&str, &str); 11] = [
+const ENVIRONMENT: [(&str, &str); 12] = [
     ("RUST_LOG", "info"),
     ("BUS_NAME", "cattube"),
     ("MASTERS_BUCKET", "masters"),
     ("MEDIA_BUCKET", "media"),
     ("JOBS_QUEUE_URL", "https://sqs.invalid/1/jobs.fifo"),
     ("CHUNKS_QUEUE_URL", "https://sqs.invalid/1/chunks"),
+    ("RETRY_QUEUE_URL", "https://sqs.invalid/1/retry"),
     ("UPLOADS_TABLE", "uploads"),
     ("JOINS_TABLE", "joins"),
     ("CATALOGUE_TABLE", "catalogue"),
