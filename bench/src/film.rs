@@ -253,6 +253,8 @@ async fn plan_video(objects: &dyn Objects, metadata: &Metadata, sizes: Sizes) ->
             size_bytes: head.size_bytes,
         },
         sizes,
+        base: None,
+        requeue: false,
     };
     let message = CommandMessage {
         metadata: metadata.clone(),

@@ -6,8 +6,10 @@ pub mod clock;
 pub mod ffmpeg;
 pub mod lambda;
 pub mod multipart;
+pub mod notices;
 pub mod objects;
 pub mod queue;
+pub mod scheduler;
 pub mod table;
 
 use aws_config::SdkConfig;

@@ -174,12 +174,26 @@ impl Objects for S3 {
             .map_err(|error| failure("put", &object.key, &error))
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+    async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
+        // Our keys are ASCII that needs no encoding here.
+        self.client
+            .copy_object()
+            .bucket(&self.bucket)
+            .copy_source(format!("{}/{from}", self.bucket))
+            .key(to)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failure("copy", from, &error))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, PortError> {
         let answer = self
             .client
             .list_objects_v2()
             .bucket(&self.bucket)
             .prefix(prefix)
+            .set_start_after(after.map(str::to_owned))
             .send()
             .await
             .map_err(|error| failure("list", prefix, &error))?;

@@ -14,6 +14,36 @@ pub const JOBS_QUEUE_URL: &str = "JOBS_QUEUE_URL";
 pub const CHUNKS_QUEUE_URL: &str = "CHUNKS_QUEUE_URL";
 /// The queue of `retry`, which it sends delayed commands to.
 pub const RETRY_QUEUE_URL: &str = "RETRY_QUEUE_URL";
+/// The queue of `upload`, which `retry` sends commands to.
+pub const UPLOADS_QUEUE_URL: &str = "UPLOADS_QUEUE_URL";
+/// The same queue, by the name that deadlines know it by.
+pub const UPLOADS_QUEUE_ARN: &str = "UPLOADS_QUEUE_ARN";
+/// The queue of jobs' deadlines.
+pub const DEADLINES_QUEUE_ARN: &str = "DEADLINES_QUEUE_ARN";
+/// The queue of `manage`, by the name that deadlines know it by.
+pub const MANAGE_QUEUE_ARN: &str = "MANAGE_QUEUE_ARN";
+/// The queue of messages that nobody could handle, kept for a person.
+pub const PARKED_QUEUE_URL: &str = "PARKED_QUEUE_URL";
+/// The EventBridge Scheduler group of all deadlines.
+pub const SCHEDULE_GROUP: &str = "SCHEDULE_GROUP";
+/// The role by which the scheduler sends to a function's queue.
+pub const SCHEDULE_ROLE_ARN: &str = "SCHEDULE_ROLE_ARN";
+/// How long a job may go without progress, in seconds.
+pub const JOB_DEADLINE_SECONDS: &str = "JOB_DEADLINE_SECONDS";
+/// How long an upload may go without a byte, in seconds.
+pub const UPLOAD_DEADLINE_SECONDS: &str = "UPLOAD_DEADLINE_SECONDS";
+/// How long after its end a making's objects are removed again or for good, in seconds.
+pub const PURGE_DELAY_SECONDS: &str = "PURGE_DELAY_SECONDS";
+/// The table of `notify`.
+pub const TICKETS_TABLE: &str = "TICKETS_TABLE";
+/// The SNS topic that reaches people.
+pub const PEOPLE_TOPIC_ARN: &str = "PEOPLE_TOPIC_ARN";
+/// Where the HTTP API answers, without a trailing slash.
+pub const API_BASE_URL: &str = "API_BASE_URL";
+/// The token subject that sees and answers every ticket.
+pub const OPERATOR_SUBJECT: &str = "OPERATOR_SUBJECT";
+/// How long the links of a ticket hold, in seconds.
+pub const TICKET_LINK_SECONDS: &str = "TICKET_LINK_SECONDS";
 /// The table of `upload`.
 pub const UPLOADS_TABLE: &str = "UPLOADS_TABLE";
 /// The table of `assemble`.
@@ -24,6 +54,17 @@ pub const CATALOGUE_TABLE: &str = "CATALOGUE_TABLE";
 pub const MEDIA_BASE_URL: &str = "MEDIA_BASE_URL";
 /// The token subject that owns plain `aws s3 cp` drops.
 pub const DROP_OWNER_SUBJECT: &str = "DROP_OWNER_SUBJECT";
+
+/// Reads one variable that is a whole number of seconds.
+///
+/// # Errors
+/// [`ContractError::Env`] if it is missing or no whole number.
+pub fn read_seconds(name: &'static str) -> Result<std::time::Duration, ContractError> {
+    let seconds = read(name)?
+        .parse()
+        .map_err(|_| ContractError::Env { name })?;
+    Ok(std::time::Duration::from_secs(seconds))
+}
 
 /// Reads one variable.
 ///

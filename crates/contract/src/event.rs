@@ -4,12 +4,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Fault;
 use crate::plan::ChunkId;
 use crate::read_value;
 
-pub use crate::failure::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled};
+pub use crate::failure::{
+    ChunkFailed, FailedWork, JoinFailed, MessageBuried, PlanFailed, RetriesExhausted,
+    RetryScheduled, Stage, VideoAbandoned,
+};
+pub use crate::human::{Answer, HumanAnswered, HumanRequested, RetryRequested};
 use crate::size::Sizes;
+pub use crate::uploading::{
+    UploadAbandoned, UploadCompleted, UploadFailed, UploadRequested, UploadResumed,
+};
 
 /// Everything that can have happened. The variant's name is the envelope's `detail-type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +25,13 @@ pub enum Event {
     UploadRequested(UploadRequested),
     /// An upload cannot go on as it is.
     UploadFailed(UploadFailed),
+    /// A failed upload may go on: its missing parts are granted afresh.
+    UploadResumed(UploadResumed),
+    /// A failed upload will not be tried again; its parts are freed.
+    UploadAbandoned(UploadAbandoned),
+    /// The parts of an upload are one object, said again by its deadline when nobody took
+    /// the object up.
+    UploadCompleted(UploadCompleted),
     /// A master is in the bucket and accepted.
     VideoUploaded(VideoUploaded),
     /// The master is cut and its commands are queued.
@@ -31,6 +44,8 @@ pub enum Event {
     ChunkTranscoded(ChunkTranscoded),
     /// A chunk's work failed.
     ChunkFailed(ChunkFailed),
+    /// Finished chunks could not be joined.
+    JoinFailed(JoinFailed),
     /// The film's head can be played.
     VideoPlayable(VideoPlayable),
     /// All of the film can be played, in every size.
@@ -41,6 +56,16 @@ pub enum Event {
     RetryScheduled(RetryScheduled),
     /// Failed work will not be tried again by itself.
     RetriesExhausted(RetriesExhausted),
+    /// A person asked for a new making of a video, or of a part of it.
+    RetryRequested(RetryRequested),
+    /// A person gave the making of a video up.
+    VideoAbandoned(VideoAbandoned),
+    /// A message could not be handled and was taken from a dead-letter queue.
+    MessageBuried(MessageBuried),
+    /// A person was asked what to do.
+    HumanRequested(HumanRequested),
+    /// A person said what to do.
+    HumanAnswered(HumanAnswered),
 }
 
 impl Event {
@@ -50,17 +75,26 @@ impl Event {
         match self {
             Self::UploadRequested(_) => "UploadRequested",
             Self::UploadFailed(_) => "UploadFailed",
+            Self::UploadResumed(_) => "UploadResumed",
+            Self::UploadAbandoned(_) => "UploadAbandoned",
+            Self::UploadCompleted(_) => "UploadCompleted",
             Self::VideoUploaded(_) => "VideoUploaded",
             Self::VideoPlanned(_) => "VideoPlanned",
             Self::VideoRejected(_) => "VideoRejected",
             Self::PlanFailed(_) => "PlanFailed",
             Self::ChunkTranscoded(_) => "ChunkTranscoded",
             Self::ChunkFailed(_) => "ChunkFailed",
+            Self::JoinFailed(_) => "JoinFailed",
             Self::VideoPlayable(_) => "VideoPlayable",
             Self::VideoReady(_) => "VideoReady",
             Self::VideoDeleted(_) => "VideoDeleted",
             Self::RetryScheduled(_) => "RetryScheduled",
             Self::RetriesExhausted(_) => "RetriesExhausted",
+            Self::RetryRequested(_) => "RetryRequested",
+            Self::VideoAbandoned(_) => "VideoAbandoned",
+            Self::MessageBuried(_) => "MessageBuried",
+            Self::HumanRequested(_) => "HumanRequested",
+            Self::HumanAnswered(_) => "HumanAnswered",
         }
     }
 
@@ -73,45 +107,32 @@ impl Event {
         match name {
             "UploadRequested" => read_value("data", data).map(Self::UploadRequested),
             "UploadFailed" => read_value("data", data).map(Self::UploadFailed),
+            "UploadResumed" => read_value("data", data).map(Self::UploadResumed),
+            "UploadAbandoned" => read_value("data", data).map(Self::UploadAbandoned),
+            "UploadCompleted" => read_value("data", data).map(Self::UploadCompleted),
             "VideoUploaded" => read_value("data", data).map(Self::VideoUploaded),
             "VideoPlanned" => read_value("data", data).map(Self::VideoPlanned),
             "VideoRejected" => read_value("data", data).map(Self::VideoRejected),
             "PlanFailed" => read_value("data", data).map(Self::PlanFailed),
             "ChunkTranscoded" => read_value("data", data).map(Self::ChunkTranscoded),
             "ChunkFailed" => read_value("data", data).map(Self::ChunkFailed),
+            "JoinFailed" => read_value("data", data).map(Self::JoinFailed),
             "VideoPlayable" => read_value("data", data).map(Self::VideoPlayable),
             "VideoReady" => read_value("data", data).map(Self::VideoReady),
             "VideoDeleted" => read_value("data", data).map(Self::VideoDeleted),
             "RetryScheduled" => read_value("data", data).map(Self::RetryScheduled),
             "RetriesExhausted" => read_value("data", data).map(Self::RetriesExhausted),
+            "RetryRequested" => read_value("data", data).map(Self::RetryRequested),
+            "VideoAbandoned" => read_value("data", data).map(Self::VideoAbandoned),
+            "MessageBuried" => read_value("data", data).map(Self::MessageBuried),
+            "HumanRequested" => read_value("data", data).map(Self::HumanRequested),
+            "HumanAnswered" => read_value("data", data).map(Self::HumanAnswered),
             unknown => Err(format!(
                 "detail-type: `{}` is no event",
                 crate::excerpt(unknown, 80)
             )),
         }
     }
-}
-
-/// See [`Event::UploadRequested`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadRequested {
-    /// What the client calls it.
-    pub title: String,
-    /// How large the master will be.
-    pub size_bytes: u64,
-    /// The media type that the client states; nothing trusts it.
-    pub content_type: String,
-    /// The sizes required.
-    pub sizes: Sizes,
-}
-
-/// See [`Event::UploadFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadFailed {
-    /// Whether the same upload can still succeed.
-    pub fault: Fault,
-    /// What a person should know.
-    pub reason: String,
 }
 
 /// Where a master lies, pinned to one writing of it.

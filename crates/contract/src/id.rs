@@ -1,4 +1,4 @@
-//! Prefixed ids, parsed at the boundary: `vid_`, `own_`, `evt_` and 32 hex digits.
+//! Prefixed ids, parsed at the boundary: `vid_`, `own_`, `evt_`, `tkt_` and 32 hex digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -44,7 +44,29 @@ pub struct OwnerId(Uuid);
 #[serde(try_from = "String", into = "String")]
 pub struct EventId(Uuid);
 
+/// A ticket: a question to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TicketId(Uuid);
+
+impl TicketId {
+    const PREFIX: &'static str = "tkt_";
+
+    /// The id of the question about `cause`, for the `round`-th time (from 1): the same
+    /// question always has the same id.
+    #[must_use]
+    pub fn derive(cause: &str, round: u32) -> Self {
+        Self(Uuid::new_v5(
+            &NAMESPACE,
+            format!("ticket\n{cause}\n{round}").as_bytes(),
+        ))
+    }
+}
+
 impl VideoId {
+    /// Stands where no video is known, as in the event of a message that names none.
+    pub const NONE: Self = Self(Uuid::nil());
+
     const PREFIX: &'static str = "vid_";
 
     /// A new id from the time in milliseconds since 1970 and 74 random bits.
@@ -72,6 +94,9 @@ impl VideoId {
 }
 
 impl OwnerId {
+    /// Stands where no owner is known. No token's subject has it.
+    pub const NONE: Self = Self(Uuid::nil());
+
     const PREFIX: &'static str = "own_";
 
     /// The owner that a token's `sub` claim stands for.
@@ -120,6 +145,12 @@ impl fmt::Display for EventId {
     }
 }
 
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Self::PREFIX, self.0.simple())
+    }
+}
+
 impl FromStr for VideoId {
     type Err = ContractError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -138,6 +169,13 @@ impl FromStr for EventId {
     type Err = ContractError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse_uuid("event_id", Self::PREFIX, text).map(Self)
+    }
+}
+
+impl FromStr for TicketId {
+    type Err = ContractError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_uuid("ticket_id", Self::PREFIX, text).map(Self)
     }
 }
 
@@ -162,6 +200,13 @@ impl TryFrom<String> for EventId {
     }
 }
 
+impl TryFrom<String> for TicketId {
+    type Error = ContractError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 impl From<VideoId> for String {
     fn from(id: VideoId) -> Self {
         id.to_string()
@@ -176,6 +221,12 @@ impl From<OwnerId> for String {
 
 impl From<EventId> for String {
     fn from(id: EventId) -> Self {
+        id.to_string()
+    }
+}
+
+impl From<TicketId> for String {
+    fn from(id: TicketId) -> Self {
         id.to_string()
     }
 }

@@ -7,18 +7,20 @@ pub mod envelope;
 pub mod event;
 pub mod failure;
 pub mod fault;
+pub mod human;
 pub mod id;
 pub mod key;
 pub mod media;
 pub mod plan;
 pub mod report;
 pub mod size;
+pub mod uploading;
 
 pub use command::{Command, CommandMessage};
 pub use envelope::{Envelope, Metadata};
 pub use event::Event;
 pub use fault::Fault;
-pub use id::{EventId, OwnerId, VideoId};
+pub use id::{EventId, OwnerId, TicketId, VideoId};
 
 /// Why bytes from outside are not what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +57,8 @@ pub enum ContractError {
         /// What is wrong with it.
         reason: String,
     },
-    /// An environment variable is missing.
-    #[error("environment variable {name} is not set")]
+    /// An environment variable is missing or not of its form.
+    #[error("environment variable {name} is not set, or not of its form")]
     Env {
         /// Its name.
         name: &'static str,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::PlanVideo;
 use crate::media::{DynamicRange, Rational, Rotation, TickRange};
 use crate::{ContractError, OwnerId, VideoId, excerpt};
 
@@ -197,6 +198,9 @@ pub struct Plan {
     pub audio: Option<PlannedAudio>,
     /// Sizes asked for that the master cannot fill.
     pub skipped_sizes: Vec<u32>,
+    /// The job that asked for it, so that whoever finds it broken can have it done again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<PlanVideo>,
 }
 
 /// The video part of a plan.

@@ -27,6 +27,8 @@ pub enum JoinPhase {
     Playable,
     /// All can be played. Only a new generation or a deletion follows.
     Ready,
+    /// This making was given up. Only a new generation or a deletion follows.
+    Abandoned,
     /// The video was deleted. Nothing follows.
     Deleted,
 }
@@ -85,6 +87,11 @@ impl Join {
                     ..Self::default()
                 };
             }
+            Event::VideoAbandoned(abandoned) => {
+                if self.enter(abandoned.generation) && self.phase != JoinPhase::Ready {
+                    self.phase = JoinPhase::Abandoned;
+                }
+            }
             Event::UploadRequested(_)
             | Event::UploadFailed(_)
             | Event::VideoUploaded(_)
@@ -94,6 +101,14 @@ impl Join {
             | Event::VideoPlayable(_)
             | Event::VideoReady(_)
             | Event::RetryScheduled(_)
+            | Event::UploadResumed(_)
+            | Event::UploadAbandoned(_)
+            | Event::UploadCompleted(_)
+            | Event::JoinFailed(_)
+            | Event::RetryRequested(_)
+            | Event::MessageBuried(_)
+            | Event::HumanRequested(_)
+            | Event::HumanAnswered(_)
             | Event::RetriesExhausted(_) => {}
         }
         self
@@ -130,7 +145,10 @@ impl Join {
         let Some(counts) = self.counts else {
             return JoinStep::Wait;
         };
-        if matches!(self.phase, JoinPhase::Ready | JoinPhase::Deleted) {
+        if matches!(
+            self.phase,
+            JoinPhase::Ready | JoinPhase::Abandoned | JoinPhase::Deleted
+        ) {
             return JoinStep::Wait;
         }
         let head = ChunkCounts {

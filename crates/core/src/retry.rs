@@ -42,14 +42,27 @@ pub enum Verdict {
     Enough,
 }
 
+/// The first attempt after a person's word: attempts are counted on, since each has events of
+/// its own, and every round of them has as many.
+#[must_use]
+pub fn next_round(policy: Policy, attempt: u32) -> u32 {
+    let per_round = policy.max_attempts.max(1);
+    let rounds = attempt.saturating_sub(1) / per_round;
+    rounds
+        .saturating_add(1)
+        .saturating_mul(per_round)
+        .saturating_add(1)
+}
+
 /// Decides on work whose `attempt` (from 1) failed by `fault`. `failure` is the failure's
 /// event: the same failure always waits as long.
 #[must_use]
 pub fn decide(policy: Policy, attempt: u32, fault: Fault, failure: EventId) -> Verdict {
-    if fault == Fault::Permanent || attempt >= policy.max_attempts {
+    let in_round = attempt.saturating_sub(1) % policy.max_attempts.max(1) + 1;
+    if fault == Fault::Permanent || in_round >= policy.max_attempts {
         return Verdict::Enough;
     }
-    let growth = policy.factor.saturating_pow(attempt.saturating_sub(1));
+    let growth = policy.factor.saturating_pow(in_round - 1);
     let delay_ms = policy.base_ms.saturating_mul(growth).min(policy.cap_ms);
     let span_ms = delay_ms.saturating_mul(JITTER_PER_CENT) / 100;
     let places = u128::from(span_ms) * 2 + 1;
@@ -100,6 +113,17 @@ mod tests {
         let of = |name: &str| decide(POLICY, 1, Fault::Transient, failure(name));
         assert_eq!(of("a"), of("a"));
         assert!((0..20).any(|n| of(&n.to_string()) != of("a")));
+    }
+
+    #[test]
+    fn a_persons_word_opens_a_new_round() {
+        for (attempt, next) in [(0, 6), (1, 6), (5, 6), (6, 11), (10, 11)] {
+            assert_eq!(next_round(POLICY, attempt), next, "{attempt}");
+        }
+        let last = decide(POLICY, 10, Fault::Transient, failure("x"));
+        assert_eq!(last, Verdict::Enough);
+        let first = decide(POLICY, 6, Fault::Transient, failure("x"));
+        assert!(matches!(first, Verdict::Again { attempt: 7, delay_ms } if delay_ms < 4_000));
     }
 
     #[test]

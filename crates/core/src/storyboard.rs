@@ -205,6 +205,7 @@ mod tests {
             },
             audio: None,
             skipped_sizes: Vec::new(),
+            job: None,
         }
     }
 

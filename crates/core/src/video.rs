@@ -1,7 +1,9 @@
 //! A video's life as the catalogue tells it: one record that events move forward, never
 //! back. Stale, doubled and out-of-order events are no-ops; terminal states never change.
 
-use cattube_contract::event::{RejectionCode, RenditionSummary, VideoReady, VideoRejected};
+use cattube_contract::event::{
+    RejectionCode, RenditionSummary, VideoAbandoned, VideoReady, VideoRejected,
+};
 use cattube_contract::size::Sizes;
 use cattube_contract::{Envelope, Event, Fault, Metadata, OwnerId, VideoId};
 use jiff::Timestamp;
@@ -175,38 +177,53 @@ impl Video {
                 }
             }
             Event::VideoPlayable(playable) => {
-                if self.enter(playable.generation) {
+                // Players stay with an older making until a newer one is ready.
+                if self.enter(playable.generation) && self.ready.is_none() {
                     self.hls_key = Some(playable.hls_key.clone());
                     self.advance(VideoState::Playable);
                 }
             }
-            Event::VideoReady(ready) => {
-                if self.enter(ready.generation) && !self.is_terminal() {
-                    self.hls_key = Some(ready.hls_key.clone());
-                    self.ready = Some(ready.clone());
-                    self.needs_attention = None;
-                    self.advance(VideoState::Ready);
-                }
-            }
+            Event::VideoReady(ready) => self.replace(ready),
             Event::VideoRejected(rejected) => self.reject(rejected),
             Event::UploadFailed(failed) => {
                 self.note(envelope, &failed.reason, failed.fault);
-                if failed.fault == Fault::Permanent && self.state == VideoState::Uploading {
+            }
+            Event::UploadAbandoned(abandoned) => {
+                if self.state == VideoState::Uploading {
+                    self.note(envelope, &abandoned.reason, Fault::Permanent);
                     self.advance(VideoState::Abandoned);
                 }
             }
             Event::PlanFailed(failed) => self.note(envelope, &failed.reason, failed.fault),
             Event::ChunkFailed(failed) => self.note(envelope, &failed.reason, failed.fault),
+            Event::JoinFailed(failed) => self.note(envelope, &failed.reason, failed.fault),
+            Event::MessageBuried(buried) => {
+                self.note(envelope, &buried.reason, Fault::Permanent);
+            }
             Event::ChunkTranscoded(transcoded) => {
                 self.enter(transcoded.generation);
             }
             Event::VideoDeleted(_) => self.state = VideoState::Deleted,
-            Event::RetryScheduled(_) => {}
+            Event::RetryRequested(requested) => {
+                if self.enter(requested.generation) {
+                    self.needs_attention = None;
+                }
+            }
+            Event::VideoAbandoned(abandoned) => self.abandon(envelope, abandoned),
+            Event::HumanAnswered(answered) => {
+                if answered.generation == self.generation {
+                    self.needs_attention = None;
+                }
+            }
             Event::RetriesExhausted(exhausted) => {
-                if self.enter(exhausted.generation) && !self.is_terminal() {
+                if self.enter(exhausted.generation) && self.is_in_the_making() {
                     self.needs_attention = Some(exhausted.reason.clone());
                 }
             }
+            Event::RetryScheduled(_)
+            | Event::UploadResumed(_)
+            | Event::UploadCompleted(_)
+            | Event::HumanRequested(_) => {}
         }
     }
 
@@ -217,6 +234,43 @@ impl Video {
                 reason: rejected.reason.clone(),
             });
             self.advance(VideoState::Rejected);
+        }
+    }
+
+    /// A making is ready: it is what players get from now on, unless a newer one is.
+    fn replace(&mut self, ready: &VideoReady) {
+        let gone = matches!(
+            self.state,
+            VideoState::Rejected | VideoState::Abandoned | VideoState::Deleted
+        );
+        let older = self
+            .ready
+            .as_ref()
+            .is_some_and(|standing| standing.generation >= ready.generation);
+        if self.enter(ready.generation) {
+            self.needs_attention = None;
+        }
+        if !gone && !older {
+            self.hls_key = Some(ready.hls_key.clone());
+            self.ready = Some(ready.clone());
+            self.advance(VideoState::Ready);
+        }
+    }
+
+    /// A making was given up: the video with it, unless an older making is ready.
+    fn abandon(&mut self, envelope: &Envelope, abandoned: &VideoAbandoned) {
+        if self.enter(abandoned.generation) {
+            self.needs_attention = None;
+            self.note(envelope, &abandoned.reason, Fault::Permanent);
+            self.advance(VideoState::Abandoned);
+        }
+    }
+
+    /// Whether its newest generation is being made.
+    fn is_in_the_making(&self) -> bool {
+        match &self.ready {
+            Some(ready) => ready.generation < self.generation && self.state == VideoState::Ready,
+            None => !self.is_terminal(),
         }
     }
 

@@ -7,17 +7,21 @@ pub mod encoder;
 #[cfg(feature = "fakes")]
 pub mod fakes;
 pub mod http;
+pub mod notices;
 pub mod objects;
 pub mod outcome;
 pub mod queue;
+pub mod scheduler;
 pub mod table;
 
 pub use bus::Bus;
 pub use clock::{Clock, Entropy};
 pub use encoder::{Encoder, Workspace};
+pub use notices::Notices;
 pub use objects::{MultipartUploads, Objects};
 pub use outcome::Outcome;
 pub use queue::Queue;
+pub use scheduler::Scheduler;
 pub use table::Table;
 
 use cattube_contract::Fault;
@@ -89,6 +93,26 @@ pub enum PortError {
         /// What the queue said.
         reason: String,
     },
+    /// A deadline was not set or removed.
+    #[error("{operation} of deadline {name}: {reason}")]
+    Schedule {
+        /// Which call.
+        operation: &'static str,
+        /// Which deadline.
+        name: String,
+        /// Whether again may help.
+        fault: Fault,
+        /// What the scheduler said.
+        reason: String,
+    },
+    /// People were not reached.
+    #[error("notice: {reason}")]
+    Notice {
+        /// Whether again may help.
+        fault: Fault,
+        /// What the topic said.
+        reason: String,
+    },
     /// The encoder could not be run, or did not end by itself.
     #[error("encoder {operation}: {reason}")]
     Encoder {
@@ -108,6 +132,8 @@ impl PortError {
         match self {
             Self::Object { fault, .. }
             | Self::Table { fault, .. }
+            | Self::Schedule { fault, .. }
+            | Self::Notice { fault, .. }
             | Self::Encoder { fault, .. } => *fault,
             Self::ObjectMissing { .. } | Self::ObjectChanged { .. } => Fault::Permanent,
             Self::Conflict { .. } | Self::Publish { .. } | Self::Send { .. } => Fault::Transient,

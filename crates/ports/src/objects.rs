@@ -66,11 +66,17 @@ pub trait Objects: Send + Sync {
     /// [`PortError::Object`].
     async fn put(&self, object: NewObject) -> Result<(), PortError>;
 
-    /// Up to 1,000 keys that begin with `prefix`.
+    /// Up to 1,000 keys that begin with `prefix`, in order, from the one behind `after` on.
     ///
     /// # Errors
     /// [`PortError::Object`].
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, PortError>;
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, PortError>;
+
+    /// Copies an object within the bucket, with its media type and `Cache-Control`.
+    ///
+    /// # Errors
+    /// [`PortError::ObjectMissing`] if `from` is not there; [`PortError::Object`].
+    async fn copy(&self, from: &str, to: &str) -> Result<(), PortError>;
 
     /// Removes objects, up to 1,000; those that are not there are removed already.
     ///

@@ -209,14 +209,17 @@ impl Assembler {
             JoinPhase::Playable if join.published_head > 0 => {
                 Ok(vec![self.playable(keys, join.published_head).await?])
             }
-            JoinPhase::Playable | JoinPhase::Gathering | JoinPhase::Deleted => Ok(Vec::new()),
+            JoinPhase::Playable
+            | JoinPhase::Gathering
+            | JoinPhase::Abandoned
+            | JoinPhase::Deleted => Ok(Vec::new()),
         }
     }
 
     async fn remove_playlists(&self, metadata: &Metadata) -> Result<(), AssembleError> {
         let prefix = media_prefix(metadata.owner_id, metadata.video_id);
         loop {
-            let keys = self.media.list(&prefix).await?;
+            let keys = self.media.list(&prefix, None).await?;
             if keys.is_empty() {
                 return Ok(());
             }
@@ -240,6 +243,15 @@ fn concerns(event: &Event, join: &Join) -> bool {
         | Event::VideoReady(_)
         | Event::VideoDeleted(_)
         | Event::RetryScheduled(_)
+        | Event::UploadResumed(_)
+        | Event::UploadAbandoned(_)
+        | Event::UploadCompleted(_)
+        | Event::JoinFailed(_)
+        | Event::RetryRequested(_)
+        | Event::VideoAbandoned(_)
+        | Event::MessageBuried(_)
+        | Event::HumanRequested(_)
+        | Event::HumanAnswered(_)
         | Event::RetriesExhausted(_) => false,
     }
 }

@@ -142,7 +142,11 @@ impl MessageHandler for Ingest {
             }
             Verdict::Mismatch { reason } => {
                 let fault = Fault::Permanent;
-                let event = Event::UploadFailed(UploadFailed { fault, reason });
+                let event = Event::UploadFailed(UploadFailed {
+                    fault,
+                    reason,
+                    missing_part_count: None,
+                });
                 self.state(&cause, event, "mismatched").await
             }
         }
@@ -188,6 +192,8 @@ impl Ingest {
             generation: uploaded.generation,
             master: uploaded.master.clone(),
             sizes: uploaded.sizes.clone(),
+            base: None,
+            requeue: false,
         };
         let event = Event::VideoUploaded(uploaded);
         let envelope = Envelope::follow(cause, &[&generation], event, now);

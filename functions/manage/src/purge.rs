@@ -10,7 +10,7 @@ use crate::Catalogue;
 /// Removes all objects under a prefix.
 async fn sweep(objects: &dyn Objects, prefix: &str) -> Result<(), PortError> {
     loop {
-        let keys = objects.list(prefix).await?;
+        let keys = objects.list(prefix, None).await?;
         if keys.is_empty() {
             return Ok(());
         }

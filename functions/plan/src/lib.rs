@@ -229,6 +229,7 @@ fn make_plan(metadata: &Metadata, job: &PlanVideo, index: &MasterIndex, quality:
         },
         audio,
         skipped_sizes: ladder.skipped_sizes,
+        job: Some(job.clone()),
     }
 }
 

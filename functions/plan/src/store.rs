@@ -105,6 +105,7 @@ impl Planner {
                 master: job.master.clone(),
                 slice: reference,
                 work,
+                reuse: None,
             };
             let subject = [generation.as_str(), &chunk.to_string()];
             let message = CommandMessage {

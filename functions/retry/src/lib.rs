@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cattube_contract::command::{PlanVideo, TranscodeChunk};
 use cattube_contract::envelope::MAX_HOPS;
-use cattube_contract::event::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled};
+use cattube_contract::event::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled, Stage};
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, Fault, Metadata, read_json,
 };
@@ -31,6 +31,9 @@ pub enum RetryError {
     /// The message went in a circle.
     #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
     Hops,
+    /// The queue brought a command for somebody else.
+    #[error("no command for `retry`")]
+    Command,
     /// The body is neither an event nor a command.
     #[error("message: {0}")]
     Message(String),
@@ -87,6 +90,15 @@ impl MessageHandler for Retry {
             | Event::VideoReady(_)
             | Event::VideoDeleted(_)
             | Event::RetryScheduled(_)
+            | Event::UploadResumed(_)
+            | Event::UploadAbandoned(_)
+            | Event::UploadCompleted(_)
+            | Event::JoinFailed(_)
+            | Event::RetryRequested(_)
+            | Event::VideoAbandoned(_)
+            | Event::MessageBuried(_)
+            | Event::HumanRequested(_)
+            | Event::HumanAnswered(_)
             | Event::RetriesExhausted(_) => "no failure",
         };
         Ok(Outcome::of(action, metadata))
@@ -121,6 +133,7 @@ impl Retry {
                     fault: Fault::Permanent,
                     reason: BURIED.to_owned(),
                     command: Some(work),
+                    rendition: None,
                 };
                 let subject = [
                     failed.generation.to_string(),
@@ -131,6 +144,10 @@ impl Retry {
                     .await?;
                 "dead letter stated"
             }
+            Command::CheckUpload(_)
+            | Command::ResumeUpload(_)
+            | Command::CheckJob(_)
+            | Command::PurgeVideo(_) => return Err(RetryError::Command),
         };
         Ok(Outcome::of(action, &metadata))
     }
@@ -216,6 +233,7 @@ impl Retry {
             next_attempt,
             delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
             reason: failure.reason.to_owned(),
+            stage: Stage::Work,
         });
         self.state(failure.metadata, &subject(failure), event)
             .await?;
@@ -229,6 +247,9 @@ impl Retry {
             attempts: failure.metadata.attempt,
             fault: failure.fault,
             reason: failure.reason.to_owned(),
+            stage: Stage::Work,
+            work: None,
+            rendition: None,
         });
         self.state(failure.metadata, &subject(failure), event)
             .await?;

@@ -141,6 +141,7 @@ impl MessageHandler for Worker {
                     fault: error.fault(),
                     reason: excerpt(&error.to_string(), 600),
                     command: Some(Box::new(job.chunk.clone())),
+                    rendition: None,
                 };
                 ("chunk failed", Event::ChunkFailed(failed))
             }

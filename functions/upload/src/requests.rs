@@ -207,6 +207,7 @@ impl Uploads {
         let event = Event::UploadFailed(UploadFailed {
             fault: Fault::Permanent,
             reason: "the client cancelled the upload".to_owned(),
+            missing_part_count: None,
         });
         self.publish(owner, upload.video_id, event, self.clock.now())
             .await?;

@@ -73,8 +73,12 @@ impl Objects for Announced {
         self.store.put(object).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, PortError> {
-        self.store.list(prefix).await
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, PortError> {
+        self.store.list(prefix, after).await
+    }
+
+    async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
+        self.store.copy(from, to).await
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {

@@ -66,6 +66,7 @@ fn plan() -> Plan {
             chunks: vec![range(0, 409_600), range(409_600, i64::MAX)],
         }),
         skipped_sizes: Vec::new(),
+        job: None,
     }
 }
 

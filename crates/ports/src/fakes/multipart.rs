@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use cattube_contract::Fault;
 
 use super::MemoryObjects;
-use super::objects::{Bucket, Writing, etag_of, refusal, size_of};
+use super::answers::{etag_of, refusal, size_of};
+use super::objects::{Bucket, Writing};
 use crate::objects::ArrivedPart;
 use crate::{MultipartUploads, PortError};
 

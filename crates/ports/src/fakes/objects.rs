@@ -1,7 +1,6 @@
 //! An object store in memory: objects. Uploads in parts are in the neighbour module.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -9,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cattube_contract::Fault;
 
+use super::answers::{etag_of, index_of, refusal, size_of};
 use super::multipart::Upload;
 use super::{FaultPlan, locked};
 use crate::objects::{NewObject, ObjectHead};
@@ -28,7 +28,7 @@ pub struct ObjectCreated {
     pub etag: String,
     /// Grows with every writing, in hex as S3 states it.
     pub sequencer: String,
-    /// `PutObject` or `CompleteMultipartUpload`.
+    /// `PutObject`, `CopyObject` or `CompleteMultipartUpload`.
     pub reason: &'static str,
 }
 
@@ -84,6 +84,28 @@ impl Bucket {
             cache_control: writing.cache_control,
         };
         self.objects.insert(writing.key, stored);
+    }
+}
+
+impl Bucket {
+    fn copy(&mut self, from: &str, to: &str) -> Result<(), PortError> {
+        let Some(stored) = self.objects.get(from) else {
+            return Err(PortError::ObjectMissing {
+                operation: "copy",
+                key: from.to_owned(),
+            });
+        };
+        let writing = Writing {
+            key: to.to_owned(),
+            bytes: stored.bytes.clone(),
+            etag: stored.head.etag.clone(),
+            metadata: stored.head.metadata.clone(),
+            content_type: stored.content_type.clone(),
+            cache_control: stored.cache_control.clone(),
+            reason: "CopyObject",
+        };
+        self.write(writing);
+        Ok(())
     }
 }
 
@@ -229,12 +251,21 @@ impl Objects for MemoryObjects {
         })
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, PortError> {
         self.call("list", prefix, |bucket| {
-            let keys = bucket.objects.keys();
-            let found = keys.filter(|key| key.starts_with(prefix)).take(MAX_KEYS);
-            Ok(found.cloned().collect())
+            let keys = bucket
+                .objects
+                .range(prefix.to_owned()..)
+                .map(|(key, _)| key);
+            let found = keys
+                .take_while(|key| key.starts_with(prefix))
+                .filter(|key| after.is_none_or(|after| key.as_str() > after));
+            Ok(found.take(MAX_KEYS).cloned().collect())
         })
+    }
+
+    async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
+        self.call("copy", to, |bucket| bucket.copy(from, to))
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
@@ -250,37 +281,4 @@ impl Objects for MemoryObjects {
             Ok(())
         })
     }
-}
-
-pub(super) fn refusal(
-    operation: &'static str,
-    key: &str,
-    fault: Fault,
-    reason: String,
-) -> PortError {
-    PortError::Object {
-        operation,
-        key: key.to_owned(),
-        fault,
-        reason,
-    }
-}
-
-/// 32 hex digits of the bytes, as an entity tag looks.
-pub(super) fn etag_of(bytes: &[u8]) -> String {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u8(salt);
-        hasher.write(bytes);
-        hasher.finish()
-    };
-    format!("{:016x}{:016x}", half(0), half(1))
-}
-
-pub(super) fn size_of(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
-
-fn index_of(position: u64) -> usize {
-    usize::try_from(position).unwrap_or(usize::MAX)
 }
