@@ -5,8 +5,10 @@ PORT ?= 4566
 ARCH ?= x86_64
 SIZES ?= auto
 ENGINE ?= run
+N ?= 50
+SEED ?= 1
 
-FUNCTIONS := upload ingest plan transcode assemble manage retry
+FUNCTIONS := upload ingest plan transcode assemble manage retry notify
 
 VENV := .local/venv
 PY := $(VENV)/bin/python
@@ -19,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up run stop test lint bench replay logs deploy clean
+.PHONY: help setup build up run stop test soak lint bench replay redrive logs deploy clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,7 +60,10 @@ stop: ## end the engine and forget its state
 
 test: setup lint build ## everything
 	@status=0; cargo test --workspace || status=$$?; \
-	    $(PY) local/engine.py stop --name e2e --wipe; exit $$status
+	    for name in e2e e2e-bare; do $(PY) local/engine.py stop --name $$name --wipe; done; exit $$status
+
+soak: build ## N uploads while one worker in ten is killed, each accounted for; SEED
+	@$(PY) local/soak.py --count $(N) --seed $(SEED)
 
 lint: setup ## formats, lints, template
 	cargo fmt --all --check
@@ -75,6 +80,9 @@ bench: setup ## what it costs and how fast it is (ten minutes on an idle machine
 
 replay: setup ## send the sample E=events/<function>/<file>.json into the running engine
 	@$(PY) local/replay.py "$(E)" --name $(ENGINE)
+
+redrive: setup ## list the messages that nobody could handle; Q=assemble sends a queue's back; STACK on AWS
+	@$(PY) local/redrive.py $(if $(STACK),--stack "$(STACK)",--name $(ENGINE)) $(if $(Q),--queue "$(Q)")
 
 logs: setup ## what the functions logged; F=transcode for one, FOLLOW=1 to go on
 	@$(PY) local/logs.py $(if $(F),--function $(F)) $(if $(FOLLOW),--follow)

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -26,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import boto3
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = ROOT / ".local"
@@ -77,6 +79,8 @@ class Engine:
     port: int
     secret: str
     processes: list[Process]
+    # Whether what it holds outlives it: only so can it be restarted.
+    keeps: bool = False
 
     @property
     def dir(self) -> Path:
@@ -144,14 +148,13 @@ class Engine:
 
     def workers(self) -> Iterator[Process]:
         """Function processes: what runs a binary that this engine has unpacked."""
-        ours = str(self.dir)
+        ours = str(self.dir / "tmp")
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 exe = os.readlink(entry / "exe")
             except OSError:
                 continue
-            process = Process.of(int(entry.name))
-            if process is not None and exe.startswith(f"{ours}/"):
+            if exe.startswith(f"{ours}/") and (process := Process.of(int(entry.name))):
                 yield process
 
 
@@ -182,7 +185,7 @@ def port_is_free(port: int) -> bool:
 
 
 def spawn(engine: Engine, name: str, command: list[str], env: dict[str, str]) -> Process:
-    with (engine.dir / f"{name}.log").open("wb") as log:
+    with (engine.dir / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
             command, env=env, cwd=engine.dir, stdin=subprocess.DEVNULL,
             stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
@@ -193,7 +196,47 @@ def spawn(engine: Engine, name: str, command: list[str], env: dict[str, str]) ->
     return process
 
 
-def start(name: str, port: int) -> Engine:
+def environment(engine: Engine) -> dict[str, str]:
+    """A clean one, because functions inherit all of MiniStack's: their PATH (ffmpeg), and the
+    endpoint, without which they would call the real AWS."""
+    keeps = "1" if engine.keeps else "0"
+    return {
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        # What is put into the engine's own bin/ goes before the real thing: tests break it so.
+        "PATH": f"{engine.dir / 'bin'}:{LOCAL / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "TMPDIR": str(engine.dir / "tmp"),
+        **engine.aws_env(),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(engine.port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "AUTH": "true",
+        # Mostly in memory: with S3_PERSIST every ranged read loads the whole object (125 ms per
+        # 200 MB instead of 2), and `make stop` is to leave nothing.
+        "PERSIST_STATE": keeps,
+        "S3_PERSIST": keeps,
+        "STATE_DIR": str(engine.dir / "state"),
+        "S3_DATA_DIR": str(engine.dir / "s3"),
+        "LAMBDA_WARM_TTL_SECONDS": "20",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+
+
+def start_engine(engine: Engine) -> Process:
+    return spawn(engine, "engine", [str(Path(sys.executable).parent / "ministack")], environment(engine))
+
+
+def await_ready(engine: Engine) -> None:
+    await_that(lambda: not engine.running() or answers(f"{engine.endpoint}/_ministack/ready"), "engine ready", 60)
+    await_that(
+        lambda: not engine.running() or answers(f"{engine.issuer}/.well-known/openid-configuration"), "edge ready", 30
+    )
+    if not engine.running():
+        raise SystemExit(f"the engine ended at once: see {engine.dir}/*.log")
+
+
+def start(name: str, port: int, *, keep: bool) -> Engine:
     engine = Engine.load(name)
     if engine is not None and engine.running():
         if engine.port != port:
@@ -204,49 +247,36 @@ def start(name: str, port: int) -> Engine:
     for p in (port, port + 1):
         if not port_is_free(p):
             raise SystemExit(f"port {p} is taken by another program; choose one with PORT=…")
-    engine = Engine(name, port, secrets.token_hex(20), [])
-    for part in ("tmp", "state"):
+    engine = Engine(name, port, secrets.token_hex(20), [], keep)
+    for part in ("bin", "tmp", "state", "s3"):
         (engine.dir / part).mkdir(parents=True, exist_ok=True)
-    # A clean environment, because functions inherit all of MiniStack's: their PATH (ffmpeg), and
-    # the endpoint, without which they would call the real AWS.
-    env = {
-        "HOME": os.environ.get("HOME", "/"),
-        "LANG": "C.UTF-8",
-        "PATH": f"{LOCAL / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-        "TMPDIR": str(engine.dir / "tmp"),
-        **engine.aws_env(),
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "MINISTACK_HOST": "127.0.0.1",
-        "AUTH": "true",
-        # In memory: with S3_PERSIST every ranged read would load the whole object (125 ms per
-        # 200 MB instead of 2), and `make stop` is to leave nothing.
-        "PERSIST_STATE": "0",
-        "S3_PERSIST": "0",
-        "STATE_DIR": str(engine.dir / "state"),
-        "LAMBDA_WARM_TTL_SECONDS": "20",
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-    }
-    bin_dir = Path(sys.executable).parent
     try:
-        engine.processes.append(spawn(engine, "engine", [str(bin_dir / "ministack")], env))
+        engine.processes.append(start_engine(engine))
         engine.save()
-        engine.processes.append(
-            spawn(engine, "edge", [sys.executable, str(ROOT / "local/edge.py"), name], {"PATH": env["PATH"]})
-        )
+        edge = [sys.executable, str(ROOT / "local/edge.py"), name]
+        engine.processes.append(spawn(engine, "edge", edge, {"PATH": environment(engine)["PATH"]}))
         engine.save()
-        await_that(lambda: not engine.running() or answers(f"{engine.endpoint}/_ministack/ready"), "engine ready", 60)
-        await_that(
-            lambda: not engine.running() or answers(f"{engine.issuer}/.well-known/openid-configuration"), "edge ready", 30
-        )
-        if not engine.running():
-            raise SystemExit(f"the engine ended at once: see {engine.dir}/*.log")
+        await_ready(engine)
     except BaseException:
         for process in engine.processes:
             process.end()
         raise
     return engine
+
+
+def restart(name: str) -> None:
+    """Ends the engine in the middle of whatever it does, with all its workers, and starts it
+    again with what it held."""
+    engine = Engine.get(name)
+    if not engine.keeps:
+        raise SystemExit(f"engine {name} keeps nothing (engine.py start --keep)")
+    engine.processes[0].end()
+    for process in engine.workers():
+        process.end()
+    await_that(lambda: port_is_free(engine.port), "the port is free", 10)
+    engine.processes[0] = start_engine(engine)
+    engine.save()
+    await_ready(engine)
 
 
 def stop(name: str, *, wipe: bool) -> None:
@@ -290,7 +320,37 @@ def digest(parameters: dict[str, str]) -> str:
     return sha.hexdigest()
 
 
-def deploy(name: str, stage: str, overrides: list[str]) -> dict[str, str]:
+def sections() -> dict[str, set[str]]:
+    """The resources of each section of template.yaml: what stands below a line `# ---- name`."""
+    found: dict[str, set[str]] = {}
+    section = ""
+    for line in (ROOT / "template.yaml").read_text().splitlines():
+        if title := re.fullmatch(r"  # -+ (.+)", line):
+            section = title[1]
+        elif re.match(r"\w+:", line):
+            section = ""
+        elif section and (resource := re.match(r"  (\w+):", line)):
+            found.setdefault(section, set()).add(resource[1])
+    return found
+
+
+def template_without(cut: list[str], folder: Path) -> Path:
+    """What `engine.py build` built, without these sections and the outputs that tell of them."""
+    template = yaml.safe_load((BUILD / "template.yaml").read_text())
+    parts = sections()
+    gone = set().union(*(parts[name] for name in cut))
+    template["Resources"] = {k: v for k, v in template["Resources"].items() if k not in gone}
+    names = re.compile(rf"\b({'|'.join(sorted(gone))})\b")
+    template["Outputs"] = {k: v for k, v in template["Outputs"].items() if not names.search(json.dumps(v["Value"]))}
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = str(BUILD / resource["Properties"]["CodeUri"])
+    file = folder / "template.yaml"
+    file.write_text(yaml.safe_dump(template, sort_keys=False))
+    return file
+
+
+def deploy(name: str, stage: str, overrides: list[str], without: list[str]) -> dict[str, str]:
     """`sam deploy` of template.yaml, then what MiniStack's CloudFormation drops."""
     engine = Engine.get(name)
     parameters = {
@@ -301,17 +361,20 @@ def deploy(name: str, stage: str, overrides: list[str]) -> dict[str, str]:
         "LocalMediaBaseUrl": engine.edge,
         # So that what `aws s3 cp` drops is seen by the one who runs `make run`.
         "DropOwnerSubject": SUBJECT,
+        # So that `make tickets` shows them all.
+        "OperatorSubject": SUBJECT,
         "WorkerLimit": str(max(2, os.cpu_count() or 2)),
         **dict(pair.split("=", 1) for pair in overrides),
     }
     # sam zips every function to find out that nothing changed; this knows it at once.
     done = engine.dir / "deployed.sha256"
-    wanted = digest(parameters)
+    wanted = digest({**parameters, "without": ",".join(without)})
     if done.exists() and done.read_text() == wanted:
         return engine.outputs()
     done.unlink(missing_ok=True)
+    file = template_without(without, engine.dir) if without else BUILD / "template.yaml"
     tool(
-        "sam", "deploy", "--config-env", "local",
+        "sam", "deploy", "--config-env", "local", "--template-file", str(file),
         "--parameter-overrides", *[f"{k}={v}" for k, v in parameters.items()],
         env=engine.aws_env(),
     )
@@ -328,7 +391,8 @@ def fixups(engine: Engine) -> None:
 
     Its CloudFormation drops TTL and the API's CORS, and leaves MaximumConcurrency a string where
     it is a `!Ref`: its poller then fails for every queue. Its IAM asks for an action
-    SendMessageBatch, which AWS does not have (there SendMessage is enough).
+    SendMessageBatch, which AWS does not have (there SendMessage is enough), and takes every
+    schedule to be of the group `default`.
     """
     cloudformation = engine.client("cloudformation")
     body = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
@@ -354,7 +418,8 @@ def fixups(engine: Engine) -> None:
                 for statement in document["Statement"]:
                     if statement["Action"] == "sqs:SendMessage":
                         statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
-                iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
+                text = re.sub(r":schedule/[^/\"]+/", ":schedule/default/", json.dumps(document))
+                iam.put_role_policy(**role, PolicyDocument=text)
         if resource["Type"] == "AWS::DynamoDB::Table":
             now = dynamodb.describe_time_to_live(TableName=ids[logical])["TimeToLiveDescription"]
             if now["TimeToLiveStatus"] != "ENABLED":
@@ -420,6 +485,7 @@ def main() -> None:
     for command, text in (
         ("start", "start the engine and the edge; nothing to do if they run"),
         ("deploy", "sam deploy of what `engine.py build` built"),
+        ("restart", "stop the engine, with what it is doing, and start it again with what it held"),
         ("stop", "stop what start started"),
         ("env", "print where everything is, as JSON or as export lines"),
         ("build", "sam build of all functions, dev profile"),
@@ -432,9 +498,11 @@ def main() -> None:
             sub.add_argument("--name", default="run")
         if command == "start":
             sub.add_argument("--port", type=int, default=4566, help="the edge takes the next one")
+            sub.add_argument("--keep", action="store_true", help="keep on disk what it holds, for restart")
         if command == "deploy":
             sub.add_argument("--stage", choices=("local", "test"), default="local")
             sub.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE")
+            sub.add_argument("--without", action="append", default=[], metavar="SECTION", help="leave out this part of the template")
             sub.add_argument("--quiet", action="store_true", help="do not print the outputs")
         if command == "stop":
             sub.add_argument("--wipe", action="store_true", help="and forget everything it made")
@@ -445,11 +513,13 @@ def main() -> None:
     args = parser.parse_args()
     match args.command:
         case "start":
-            print(start(args.name, args.port).endpoint)
+            print(start(args.name, args.port, keep=args.keep).endpoint)
+        case "restart":
+            restart(args.name)
         case "build":
             build()
         case "deploy":
-            outputs = deploy(args.name, args.stage, args.set)
+            outputs = deploy(args.name, args.stage, args.set, args.without)
             if not args.quiet:
                 print(json.dumps(outputs, indent=1))
         case "stop":

@@ -64,8 +64,10 @@ pub enum UploadState {
     Open,
     /// All is there.
     Completed,
-    /// It was given up.
+    /// Its client gave it up, or deleted its video.
     Cancelled,
+    /// It failed too often, or for good.
+    Abandoned,
 }
 
 /// An upload as granted.
@@ -81,6 +83,16 @@ pub struct Upload {
     pub part_size_bytes: u64,
     /// How many parts.
     pub part_count: u32,
+    /// Which attempt it is in, from 1: one more each time it may go on after a failure.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+    /// Why it was given up.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+fn first_attempt() -> u32 {
+    1
 }
 
 /// Where a part may be put.

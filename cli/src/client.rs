@@ -1,8 +1,10 @@
 //! The HTTP API, one method a request.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::Error;
 use crate::api::{ArrivedPart, NewUpload, PartUrl, TimelineEvent, Upload, Video};
@@ -50,12 +52,39 @@ impl Client {
     /// # Errors
     /// As [`Client::upload`].
     pub fn part_urls(&self, video_id: &str, first: u32, count: u32) -> Result<Vec<PartUrl>, Error> {
+        self.signed(video_id, first, count, "")
+    }
+
+    /// URLs for `count` parts from `first` on that have not arrived in full.
+    ///
+    /// # Errors
+    /// As [`Client::upload`].
+    pub fn missing_part_urls(
+        &self,
+        video_id: &str,
+        first: u32,
+        count: u32,
+    ) -> Result<Vec<PartUrl>, Error> {
+        self.signed(video_id, first, count, "true")
+    }
+
+    fn signed(
+        &self,
+        video_id: &str,
+        first: u32,
+        count: u32,
+        missing: &str,
+    ) -> Result<Vec<PartUrl>, Error> {
         #[derive(Deserialize)]
         struct Page {
             parts: Vec<PartUrl>,
         }
         let (first, count) = (first.to_string(), count.to_string());
-        let query = [("first", first.as_str()), ("count", count.as_str())];
+        let query = [
+            ("first", first.as_str()),
+            ("count", count.as_str()),
+            ("missing", missing),
+        ];
         let path = upload_path(video_id, "/part-urls")?;
         let page: Page = self.http.ask(&path, Send::Get(&query))?;
         Ok(page.parts)
@@ -92,6 +121,40 @@ impl Client {
     pub fn complete_upload(&self, video_id: &str) -> Result<(), Error> {
         let path = upload_path(video_id, "/complete")?;
         self.http.request(&path, Send::Post).map(drop)
+    }
+
+    /// Says that all parts are there, and what their MD5s are, by their numbers.
+    ///
+    /// # Errors
+    /// As [`Client::upload`]; a problem of status 409 names the parts that are missing or not
+    /// as they were sent.
+    pub fn complete_checked_upload(
+        &self,
+        video_id: &str,
+        md5s: &BTreeMap<u32, String>,
+    ) -> Result<(), Error> {
+        let part = |(number, md5)| json!({ "number": number, "md5": md5 });
+        let parts: Vec<_> = md5s.iter().map(part).collect();
+        let path = upload_path(video_id, "/complete")?;
+        let body = json!({ "parts": parts });
+        self.http.request(&path, Send::Tell(&body)).map(drop)
+    }
+
+    /// Says that a part cannot be sent in this attempt, so that the missing parts are granted
+    /// afresh.
+    ///
+    /// # Errors
+    /// As [`Client::upload`].
+    pub fn report_failed_part(
+        &self,
+        video_id: &str,
+        number: u32,
+        attempt: u32,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let path = upload_path(video_id, &format!("/parts/{number}/failed"))?;
+        let body = json!({ "reason": reason, "attempt": attempt });
+        self.http.request(&path, Send::Tell(&body)).map(drop)
     }
 
     /// Gives an upload up.

@@ -65,7 +65,7 @@ pub enum Error {
         /// Which.
         video_id: String,
         /// What is the matter.
-        reason: &'static str,
+        reason: String,
     },
     /// Something given is not what it should be.
     #[error("{got:?} is not {expected}")]

@@ -46,6 +46,13 @@ impl Retry {
             .saturating_mul(factor)
             .min(self.longest_pause)
     }
+
+    /// How long to wait for a failed upload to be granted afresh: longer than the longest
+    /// delay of a retry, and than what comes on top of it.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.longest_pause.saturating_mul(30)
+    }
 }
 
 /// Why a part was not taken.
@@ -74,6 +81,7 @@ pub(crate) enum Send<'a> {
     Get(&'a [(&'a str, &'a str)]),
     Delete,
     Post,
+    Tell(&'a Value),
     Create(&'a NewUpload, &'a str),
 }
 
@@ -82,7 +90,7 @@ impl Send<'_> {
         match self {
             Self::Get(_) => "GET",
             Self::Delete => "DELETE",
-            Self::Post | Self::Create(..) => "POST",
+            Self::Post | Self::Tell(_) | Self::Create(..) => "POST",
         }
     }
 }
@@ -190,6 +198,10 @@ impl Http {
             Send::Post => {
                 let request = self.agent.post(url);
                 request.header(name, &self.authorization).send_empty()
+            }
+            Send::Tell(body) => {
+                let request = self.agent.post(url);
+                request.header(name, &self.authorization).send_json(body)
             }
             Send::Create(upload, key) => {
                 let request = self.agent.post(url).header("idempotency-key", key);

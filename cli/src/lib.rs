@@ -4,11 +4,13 @@
 
 pub mod api;
 pub mod client;
+mod digests;
 mod error;
 mod http;
 pub mod parts;
 pub mod progress;
 mod sender;
+mod sending;
 pub mod summary;
 pub mod upload;
 pub mod watch;

@@ -26,6 +26,11 @@ impl Parts {
         })
     }
 
+    /// Their numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        1..=self.count
+    }
+
     /// The bytes of a part; empty for a number that is none of its.
     #[must_use]
     pub fn range(&self, number: u32) -> Range<u64> {
@@ -56,7 +61,7 @@ impl Parts {
             .map(|part| (part.number, part.size_bytes))
             .collect();
         let lacks = |number: &u32| sizes.get(number) != Some(&self.size_of(*number));
-        (1..=self.count).filter(lacks).collect()
+        self.numbers().filter(lacks).collect()
     }
 
     /// Those of `numbers` that are parts.
@@ -79,6 +84,8 @@ mod tests {
             size_bytes,
             part_size_bytes,
             part_count,
+            attempt: 1,
+            reason: None,
         }
     }
 

@@ -7,6 +7,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, sleep};
 
+use md5::{Digest, Md5};
+
+use crate::digests::{Digests, hex};
 use crate::http::PartRefusal;
 use crate::parts::Parts;
 use crate::progress::Progress;
@@ -21,6 +24,9 @@ pub(crate) struct Sender<'a> {
     path: &'a Path,
     parts: Parts,
     progress: &'a dyn Progress,
+    digests: &'a Digests,
+    /// Whether the store is asked for URLs of missing parts only.
+    missing_only: bool,
     urls: Mutex<BTreeMap<u32, String>>,
 }
 
@@ -33,7 +39,8 @@ impl<'a> Sender<'a> {
         client: &'a Client,
         video_id: &'a str,
         path: &'a Path,
-        parts: Parts,
+        (parts, digests): (Parts, &'a Digests),
+        missing_only: bool,
         progress: &'a dyn Progress,
     ) -> Self {
         Self {
@@ -42,6 +49,8 @@ impl<'a> Sender<'a> {
             path,
             parts,
             progress,
+            digests,
+            missing_only,
             urls: Mutex::default(),
         }
     }
@@ -81,10 +90,12 @@ impl<'a> Sender<'a> {
             let url = self.url(number)?;
             let (refusal, pause) = match self.put(number, &url)? {
                 Ok(()) => return Ok(()),
+                // The upload that the URL is for has ended; there may be a newer one.
                 Err(PartRefusal::Gone) => {
-                    return Err(Error::Upload {
-                        video_id: self.video_id.to_owned(),
-                        reason: "takes no more parts: it was completed, cancelled or expired",
+                    return Err(Error::Part {
+                        number,
+                        tries: attempt,
+                        reason: "the store knows its upload no more".to_owned(),
                     });
                 }
                 Err(PartRefusal::Expired(reason)) => {
@@ -115,8 +126,18 @@ impl<'a> Sender<'a> {
         if let Some(url) = urls.get(&number) {
             return Ok(url.clone());
         }
-        let granted = self.client.part_urls(self.video_id, number, URL_COUNT)?;
-        urls.extend(granted.into_iter().map(|part| (part.number, part.url)));
+        if self.missing_only {
+            let missing = self
+                .client
+                .missing_part_urls(self.video_id, number, URL_COUNT)?;
+            urls.extend(missing.into_iter().map(|part| (part.number, part.url)));
+        }
+        // A damaged part is not missing for the store.
+        if !urls.contains_key(&number) {
+            let count = if self.missing_only { 1 } else { URL_COUNT };
+            let granted = self.client.part_urls(self.video_id, number, count)?;
+            urls.extend(granted.into_iter().map(|part| (part.number, part.url)));
+        }
         urls.get(&number).cloned().ok_or_else(|| Error::Answer {
             request: format!("URL of part {number}"),
             reason: "it is not among those that came".to_owned(),
@@ -137,12 +158,15 @@ impl<'a> Sender<'a> {
             left_bytes: self.parts.size_of(number),
             read_bytes: 0,
             failure: None,
+            digest: Md5::new(),
             progress: self.progress,
         };
         let size_bytes = body.left_bytes;
         let result = self.client.put_part(url, &mut body, size_bytes);
         if result.is_err() {
             self.progress.unsent(body.read_bytes);
+        } else {
+            self.digests.note(number, hex(body.digest));
         }
         match body.failure {
             Some(error) => Err(fail(error)),
@@ -157,6 +181,7 @@ struct Body<'a> {
     left_bytes: u64,
     read_bytes: u64,
     failure: Option<io::Error>,
+    digest: Md5,
     progress: &'a dyn Progress,
 }
 
@@ -172,7 +197,10 @@ impl Body<'_> {
                 io::ErrorKind::UnexpectedEof,
                 "the file became shorter",
             )),
-            count => Ok(u64::try_from(count).unwrap_or(u64::MAX)),
+            count => {
+                self.digest.update(buffer.get(..count).unwrap_or_default());
+                Ok(u64::try_from(count).unwrap_or(u64::MAX))
+            }
         }
     }
 }

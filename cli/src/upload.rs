@@ -7,14 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::api::{NewUpload, Sizes, Upload, UploadState};
-use crate::parts::Parts;
+use crate::api::{NewUpload, Sizes, UploadState};
 use crate::progress::Progress;
-use crate::sender::Sender;
+use crate::sending::{ended, send_open};
 use crate::{Client, Error};
-
-/// How often a completion may name missing parts before that is an error.
-const COMPLETION_ROUNDS: u32 = 3;
 
 /// Where an upload comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,72 +55,13 @@ pub fn send(client: &Client, job: &Job, progress: &dyn Progress) -> Result<Strin
     progress.note(&format!("video {}", upload.video_id));
     match upload.state {
         UploadState::Completed => progress.note("this file was uploaded before"),
-        UploadState::Cancelled => {
-            return Err(Error::Upload {
-                video_id: upload.video_id,
-                reason: "was cancelled; --again begins a new one",
-            });
-        }
+        UploadState::Cancelled | UploadState::Abandoned => return Err(ended(upload)),
         UploadState::Open => send_open(client, job, &upload, &file, progress)?,
     }
     Ok(upload.video_id)
 }
 
-fn send_open(
-    client: &Client,
-    job: &Job,
-    upload: &Upload,
-    file: &Metadata,
-    progress: &dyn Progress,
-) -> Result<(), Error> {
-    let other = |reason: String| Error::OtherFile {
-        path: job.path.to_owned(),
-        reason,
-    };
-    let (granted, size) = (upload.size_bytes, file.len());
-    if granted != size {
-        let reason = format!("has {size} bytes, and the upload is for {granted}");
-        return Err(other(reason));
-    }
-    let parts = Parts::of(upload).ok_or_else(|| Error::Answer {
-        request: format!("upload {}", upload.video_id),
-        reason: "size, part size and part count do not fit".to_owned(),
-    })?;
-    let mut missing = parts.missing(&client.arrived_parts(&upload.video_id)?);
-    let there = size.saturating_sub(parts.total_of(&missing));
-    if there > 0 {
-        progress.note("some parts are there already");
-    }
-    progress.begin(size, there);
-    let sender = Sender::new(client, &upload.video_id, job.path, parts, progress);
-    for _ in 0..COMPLETION_ROUNDS {
-        sender.send(&missing, job.parallel)?;
-        if changed(file, &facts(job.path)?) {
-            return Err(other("was changed while it was sent".to_owned()));
-        }
-        match client.complete_upload(&upload.video_id) {
-            Err(Error::Problem {
-                status: 409,
-                missing: named,
-                ..
-            }) if !parts.known(&named).is_empty() => {
-                missing = parts.known(&named);
-                progress.unsent(parts.total_of(&missing));
-            }
-            result => {
-                result?;
-                progress.uploaded();
-                return Ok(());
-            }
-        }
-    }
-    Err(Error::Upload {
-        video_id: upload.video_id.clone(),
-        reason: "lacks parts again and again",
-    })
-}
-
-fn facts(path: &Path) -> Result<Metadata, Error> {
+pub(crate) fn facts(path: &Path) -> Result<Metadata, Error> {
     let fail = |source| Error::File {
         path: path.to_owned(),
         source,
@@ -139,7 +76,7 @@ fn facts(path: &Path) -> Result<Metadata, Error> {
     })
 }
 
-fn changed(before: &Metadata, after: &Metadata) -> bool {
+pub(crate) fn changed(before: &Metadata, after: &Metadata) -> bool {
     before.len() != after.len() || written_ns(before) != written_ns(after)
 }
 

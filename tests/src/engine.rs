@@ -2,6 +2,8 @@
 //! `local/engine.py`, as a developer does it.
 
 mod command;
+mod listeners;
+mod queues;
 mod stores;
 
 use std::fmt;
@@ -13,8 +15,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub use command::{Done, run, said, tool};
+pub use listeners::Listener;
+pub use queues::Received;
+pub use stores::Object;
 use stores::Stores;
-pub use stores::{Object, Received};
 
 /// The pause between two looks at something that is awaited.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -93,6 +97,15 @@ pub struct Worker {
     pub function: String,
 }
 
+/// How an engine is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setup<'a> {
+    /// It keeps on disk what it holds, so that it can be restarted.
+    pub keeps: bool,
+    /// The sections of the template that are left out.
+    pub without: &'a [&'a str],
+}
+
 /// An engine that runs, with the stack deployed.
 pub struct Engine {
     name: String,
@@ -109,14 +122,21 @@ impl Engine {
     /// # Panics
     /// If that fails.
     #[must_use]
-    pub fn start(name: &str, port: u16) -> Self {
+    pub fn start(name: &str, port: u16, setup: Setup) -> Self {
         let guard = Guard {
             name: name.to_owned(),
         };
         guard.stop();
         let engine = |args: &[&str]| said(&mut script("engine.py", args), SCRIPT_LIMIT);
-        engine(&["start", "--name", name, "--port", &port.to_string()]);
-        engine(&["deploy", "--name", name, "--stage", "test", "--quiet"]);
+        let port = port.to_string();
+        let mut start = vec!["start", "--name", name, "--port", &port];
+        start.extend(setup.keeps.then_some("--keep"));
+        engine(&start);
+        let mut deploy = vec!["deploy", "--name", name, "--stage", "test", "--quiet"];
+        for section in setup.without {
+            deploy.extend(["--without", section]);
+        }
+        engine(&deploy);
         let facts = engine(&["env", "--name", name]);
         let facts: Value = serde_json::from_str(&facts).expect("facts in JSON");
         Self {
@@ -143,10 +163,25 @@ impl Engine {
         self.fact(&format!("/outputs/{name}"))
     }
 
+    /// Whether the stack has an output.
+    #[must_use]
+    pub fn has_output(&self, name: &str) -> bool {
+        self.facts["outputs"].get(name).is_some()
+    }
+
     /// Where everything that this engine makes lies.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         PathBuf::from(self.fact("/function_dir"))
+    }
+
+    /// Ends the engine and its workers in the middle of whatever they do, as a machine that is
+    /// restarted does, and starts it again with what it held.
+    ///
+    /// # Panics
+    /// If it does not keep what it holds.
+    pub fn restart(&self) {
+        let _ = self.script("engine.py", &["restart"]);
     }
 
     /// Runs a script of `local/` on this engine; gives what it said.

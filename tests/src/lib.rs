@@ -10,6 +10,7 @@
 )]
 
 pub mod engine;
+pub mod faulty;
 pub mod frames;
 pub mod masters;
 pub mod rules;

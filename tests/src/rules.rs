@@ -35,17 +35,66 @@ pub fn s3_body(created: &ObjectCreated, at: Timestamp) -> String {
     .to_string()
 }
 
+/// Whether the rule of `upload` lets an event through.
+#[must_use]
+pub fn ends_upload(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::VideoUploaded(_)
+            | Event::VideoRejected(_)
+            | Event::UploadAbandoned(_)
+            | Event::VideoAbandoned(_)
+            | Event::VideoDeleted(_)
+    )
+}
+
+/// Whether the rule of `ingest` on our own events lets one through.
+#[must_use]
+pub fn arrives(event: &Event) -> bool {
+    matches!(event, Event::UploadCompleted(_))
+}
+
 /// Whether the rule of `assemble` lets an event through.
 #[must_use]
 pub fn joins(event: &Event) -> bool {
     matches!(
         event,
-        Event::VideoPlanned(_) | Event::ChunkTranscoded(_) | Event::VideoDeleted(_)
+        Event::VideoPlanned(_)
+            | Event::ChunkTranscoded(_)
+            | Event::VideoDeleted(_)
+            | Event::VideoAbandoned(_)
     )
 }
 
 /// Whether the rule of `retry` takes an event.
 #[must_use]
 pub fn fails(event: &Event) -> bool {
-    matches!(event, Event::PlanFailed(_) | Event::ChunkFailed(_))
+    matches!(
+        event,
+        Event::UploadFailed(_)
+            | Event::PlanFailed(_)
+            | Event::ChunkFailed(_)
+            | Event::JoinFailed(_)
+            | Event::RetryRequested(_)
+            | Event::HumanAnswered(_)
+            | Event::VideoReady(_)
+            | Event::VideoRejected(_)
+            | Event::VideoDeleted(_)
+            | Event::VideoAbandoned(_)
+    )
+}
+
+/// Whether the rule of `notify` takes an event.
+#[must_use]
+pub fn concerns_people(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RetriesExhausted(_)
+            | Event::UploadAbandoned(_)
+            | Event::MessageBuried(_)
+            | Event::VideoReady(_)
+            | Event::VideoDeleted(_)
+            | Event::VideoAbandoned(_)
+            | Event::VideoRejected(_)
+    )
 }

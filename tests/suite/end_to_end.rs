@@ -1,14 +1,22 @@
 //! The whole way on the real engine: `sam deploy` of template.yaml, real ffmpeg, the real AWS
 //! CLI, the client, and every command that the README names. One engine for all scenarios.
 
+mod broken;
+mod by_hand;
 mod commands;
 mod deletion;
 mod drops;
 mod faults;
 mod idle;
+mod lost;
+mod optional;
 mod owners;
+mod people;
 mod play;
+mod poison;
+mod processes;
 mod stage;
+mod tickets;
 mod twice;
 mod uploads;
 
@@ -22,13 +30,16 @@ use stage::Stage;
 
 const NAME: &str = "e2e";
 
+/// The engine without the optional parts.
+const BARE: &str = "e2e-bare";
+
 /// Where the search for the engine's port begins; the edge takes the next one.
 const FIRST_PORT: u16 = 14570;
 
 /// Two ports in a row that nobody has: another clone may be tested on the same machine.
-fn free_port() -> u16 {
+fn free_port(first: u16) -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let mut ports = (FIRST_PORT..FIRST_PORT + 200).step_by(2);
+    let mut ports = (first..first + 200).step_by(2);
     let port = ports.find(|port| is_free(*port) && is_free(*port + 1));
     port.expect("two free ports")
 }
@@ -69,31 +80,88 @@ fn words(reason: &(dyn Any + Send)) -> &str {
 #[test]
 fn end_to_end() {
     let mut all = Scenarios::default();
-    let port = free_port();
+    let port = free_port(FIRST_PORT);
     let stage = all.run("the engine starts and is deployed to", || {
         Stage::set(NAME, port)
     });
-    if let Some(stage) = stage {
-        let stage = &stage;
-        // Its second half waits for a visibility timeout; the others run meanwhile.
-        let wounded = all.run("a worker is killed in mid-chunk", || faults::kill(stage));
-        for (name, scenario) in WHILE_A_CHUNK_IS_LOST {
-            all.run(name, || scenario(stage));
-        }
-        if let Some(wounded) = wounded {
-            all.run("the chunk of the killed worker is made by another", || {
-                faults::heal(stage, &wounded);
-            });
-        }
-        for (name, scenario) in WITH_THE_QUEUES_ALONE {
-            all.run(name, || scenario(stage));
-        }
+    if let Some(stage) = &stage {
+        play_out(&mut all, stage);
+        let port = free_port(port + 2);
+        all.run("without `retry` and `notify`", || {
+            optional::without(BARE, port, &stage.clips);
+        });
+        all.run("nothing is left behind by that", || {
+            idle::nothing_is_left(BARE, port);
+        });
     }
+    drop(stage);
     all.run("nothing is left behind", || {
         idle::nothing_is_left(NAME, port);
     });
     let failures = all.failures;
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// What takes its time is begun first, and looked after when the others are over.
+fn play_out(all: &mut Scenarios, stage: &Stage) {
+    let failing = all.run("a chunk begins to fail for ever", || {
+        tickets::begin_for_ever(stage)
+    });
+    let wounded = all.run("a worker is killed in mid-chunk", || faults::kill(stage));
+    let restarted = all.run("the engine is restarted in the middle", || {
+        lost::restarted(stage)
+    });
+    let arrival = all.run("S3's event of an upload is lost", || lost::arrival(stage));
+    let chunks = all.run("every event of finished chunks is lost", || {
+        lost::chunks(stage)
+    });
+    for (name, scenario) in WHILE_A_CHUNK_IS_LOST {
+        all.run(name, || scenario(stage));
+    }
+    if let Some(broken) = all.run("ffmpeg begins to go wrong", || broken::begin(stage)) {
+        all.run(
+            "it hangs, dies, lies, finds no space; then it is mended",
+            || {
+                broken::end(stage, &broken);
+            },
+        );
+    }
+    follow(
+        all,
+        "the chunk of the killed worker is made by another",
+        wounded,
+        |wounded| {
+            faults::heal(stage, wounded);
+        },
+    );
+    follow(all, "the restarted engine goes on", restarted, |lost| {
+        lost::survived(stage, lost);
+    });
+    follow(all, "the deadline finds the upload", arrival, |lost| {
+        lost::arrival_found(stage, lost);
+    });
+    follow(all, "the deadline finds the chunks", chunks, |lost| {
+        lost::chunks_found(stage, lost);
+    });
+    follow(
+        all,
+        "five attempts, growing delays, one ticket",
+        failing,
+        |failing| {
+            tickets::exhausted(stage, failing);
+            tickets::retried(stage, failing);
+        },
+    );
+    for (name, scenario) in WITH_THE_QUEUES_ALONE {
+        all.run(name, || scenario(stage));
+    }
+}
+
+/// Runs the second half of what has begun.
+fn follow<T>(all: &mut Scenarios, name: &str, begun: Option<T>, scenario: impl FnOnce(&T)) {
+    if let Some(begun) = begun {
+        all.run(name, || scenario(&begun));
+    }
 }
 
 type Scenario = (&'static str, fn(&Stage));
@@ -125,6 +193,8 @@ const WHILE_A_CHUNK_IS_LOST: &[Scenario] = &[
         faults::nobody_works,
     ),
     ("a deleted video leaves nothing", deletion::ready),
+    ("skip this size", tickets::skipped),
+    ("give up", tickets::given_up),
     ("make replay", commands::replay),
     ("aws events put-events", commands::put_events),
     ("cargo lambda watch and invoke", commands::cargo_lambda),
@@ -133,6 +203,9 @@ const WHILE_A_CHUNK_IS_LOST: &[Scenario] = &[
 /// Those that wait until no message is left.
 const WITH_THE_QUEUES_ALONE: &[Scenario] = &[
     ("what is delivered twice counts once", twice::delivered),
+    ("events put by hand, doubled and reversed", by_hand::doubled),
+    ("one bad message among ten", poison::one_of_ten),
+    ("poison in every queue", poison::everywhere),
     ("deleted while its chunks are in work", deletion::in_work),
     ("idle at the end", idle::idle),
 ];

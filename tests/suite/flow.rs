@@ -5,14 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use cattube_adapters::ffmpeg::Ffmpeg;
 use cattube_contract::plan::Quality;
-use cattube_contract::{Event, Fault, VideoId};
+use cattube_contract::{Event, VideoId};
 use cattube_ports::fakes::FaultPlan;
-use cattube_ports::{Encoder, PortError};
 use cattube_tests::masters::make;
 use cattube_tests::world::{DROP_OWNER, Message, World};
 
 /// A master of three chunks with sound, made once.
-fn master() -> Vec<u8> {
+pub fn master() -> Vec<u8> {
     static MASTER: OnceLock<Vec<u8>> = OnceLock::new();
     MASTER
         .get_or_init(|| {
@@ -23,17 +22,17 @@ fn master() -> Vec<u8> {
         .clone()
 }
 
-fn world(faults: &FaultPlan) -> World {
+pub fn world(faults: &FaultPlan) -> World {
     let world = World::new(Arc::new(Ffmpeg), Quality::Crf(30), faults);
     world.masters.put_master("drop/film.mp4", master(), &[]);
     world
 }
 
-fn video(world: &World) -> VideoId {
+pub fn video(world: &World) -> VideoId {
     world.history.first().unwrap().metadata.video_id
 }
 
-async fn state(world: &World) -> String {
+pub async fn state(world: &World) -> String {
     let answer = world
         .ask(DROP_OWNER, "GET /v1/videos/{id}", Some(video(world)))
         .await
@@ -44,7 +43,7 @@ async fn state(world: &World) -> String {
         .to_owned()
 }
 
-fn count(world: &World, name: &str) -> usize {
+pub fn count(world: &World, name: &str) -> usize {
     let ids: std::collections::BTreeSet<_> = world
         .history
         .iter()
@@ -226,75 +225,6 @@ async fn a_call_that_fails_once_delays_and_loses_nothing() {
 #[tokio::test]
 async fn a_reply_that_is_lost_delays_and_loses_nothing() {
     with_a_fault_at_each(FaultPlan::lose_reply, 2).await;
-}
-
-/// An encoder that fails like a machine whose disk is full.
-struct FullDisk;
-
-#[async_trait::async_trait]
-impl Encoder for FullDisk {
-    async fn open(&self) -> Result<Box<dyn cattube_ports::Workspace>, PortError> {
-        Err(PortError::Encoder {
-            operation: "open",
-            fault: Fault::Transient,
-            reason: "no space left".to_owned(),
-        })
-    }
-}
-
-#[tokio::test]
-async fn a_chunk_that_always_fails_is_tried_five_times_and_then_named() {
-    let mut world = World::new(Arc::new(FullDisk), Quality::Crf(30), &FaultPlan::none());
-    world.masters.put_master("drop/film.mp4", master(), &[]);
-    world.pump().await;
-    let first = Some("v00000".parse().unwrap());
-    let of_first_chunk = |event: &Event| {
-        let failed = matches!(event, Event::ChunkFailed(failed) if Some(failed.chunk) == first);
-        let again = matches!(event, Event::RetryScheduled(scheduled) if scheduled.chunk == first);
-        let enough =
-            matches!(event, Event::RetriesExhausted(exhausted) if exhausted.chunk == first);
-        failed || again || enough
-    };
-    let story: Vec<_> = world
-        .history
-        .iter()
-        .filter(|envelope| of_first_chunk(&envelope.event))
-        .map(|envelope| (envelope.event.name(), envelope.metadata.attempt))
-        .collect();
-    let again = |attempt| [("ChunkFailed", attempt), ("RetryScheduled", attempt)];
-    let mut expected: Vec<_> = (1..5).flat_map(again).collect();
-    expected.extend([("ChunkFailed", 5), ("RetriesExhausted", 5)]);
-    assert_eq!(story, expected);
-    let answer = world
-        .ask(DROP_OWNER, "GET /v1/videos/{id}", Some(video(&world)))
-        .await
-        .unwrap();
-    let reason = answer.body["needs_attention"].as_str().unwrap();
-    assert!(reason.contains("no space left"), "{reason}");
-}
-
-#[tokio::test]
-async fn a_dead_letter_becomes_an_event_that_names_the_work() {
-    let mut world = world(&FaultPlan::none());
-    loop {
-        world.route();
-        if world.waiting.is_empty() {
-            break;
-        }
-        // The workers of one chunk never come back: SQS buries its message.
-        let mut message = world.waiting.remove(0);
-        if let Message::Chunk(body) = &message
-            && body.contains("\"chunk\":\"v00001\"")
-        {
-            message = Message::Retry(body.clone());
-        }
-        world.deliver(&message).await.unwrap();
-    }
-    let exhausted: Vec<_> = world.history.iter().filter(|envelope| {
-        matches!(&envelope.event, Event::RetriesExhausted(exhausted) if exhausted.chunk.is_some_and(|chunk| chunk.to_string() == "v00001"))
-    }).collect();
-    assert_eq!(exhausted.len(), 1);
-    assert_ne!(state(&world).await, "ready");
 }
 
 #[tokio::test]

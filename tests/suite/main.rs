@@ -3,10 +3,14 @@
 #![cfg(test)]
 
 mod architecture;
+mod asking;
 mod end_to_end;
 mod exact;
+mod failing;
+mod faulty;
 mod flow;
 mod rejected;
 mod samples;
 mod template;
 mod tree;
+mod uploading;

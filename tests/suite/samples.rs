@@ -126,12 +126,14 @@ fn within(left: &Value, right: &Value) -> bool {
 
 fn message(function: &str, body: String) -> Message {
     match function {
+        "upload" => Message::Upload(body),
         "ingest" => Message::ObjectCreated(body),
         "plan" => Message::Job(body),
         "transcode" => Message::Chunk(body),
         "assemble" => Message::Join(body),
         "manage" => Message::Catalogue(body),
         "retry" => Message::Retry(body),
+        "notify" => Message::Notify(body),
         other => panic!("{other} has no queue"),
     }
 }
@@ -142,12 +144,14 @@ async fn failures(world: &World, sample: &Sample) -> Vec<String> {
         lambda::handle_batch(handler, sample.batch()).await
     }
     let answer = match sample.function.as_str() {
+        "upload" => run(&world.upload, sample).await,
         "ingest" => run(&world.ingest, sample).await,
         "plan" => run(&world.plan, sample).await,
         "transcode" => run(&world.transcode, sample).await,
         "assemble" => run(&world.assemble, sample).await,
         "manage" => run(&world.manage, sample).await,
         "retry" => run(&world.retry, sample).await,
+        "notify" => run(&world.notify, sample).await,
         other => panic!("{other} has no queue"),
     };
     let items = answer["batchItemFailures"].as_array().unwrap().iter();
@@ -161,6 +165,7 @@ async fn answer(world: &World, sample: &Sample) -> Value {
     match sample.function.as_str() {
         "upload" => lambda::answer(&world.upload, request).await,
         "manage" => lambda::answer(&world.manage, request).await,
+        "notify" => lambda::answer(&world.notify, request).await,
         other => panic!("{other} has no API"),
     }
 }
@@ -224,7 +229,9 @@ fn the_contract_knows_every_field_of_every_happy_message() {
 
 #[test]
 fn every_event_and_command_has_a_sample() {
-    let bodies = ["plan", "transcode", "retry"].into_iter().flat_map(bodies);
+    let bodies = ["upload", "plan", "transcode", "retry"]
+        .into_iter()
+        .flat_map(bodies);
     let commands: BTreeSet<_> = bodies
         .filter_map(|body| body["command"].as_str().map(str::to_owned))
         .collect();

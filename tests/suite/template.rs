@@ -1,7 +1,9 @@
 //! Holds `template.yaml` to what AWS would only show at run time and the local engine does
 //! not enforce. Every rule is shown to be able to fail, on a changed template.
 
+mod alarms;
 mod document;
+mod optional;
 mod pattern;
 mod rules;
 mod wiring;
@@ -9,11 +11,13 @@ mod wiring;
 use std::collections::BTreeSet;
 
 use cattube_contract::Envelope;
-use cattube_tests::rules::joins;
+use cattube_tests::rules::{arrives, ends_upload, joins};
 use serde_json::{Value, json};
 
 use crate::{samples, tree};
-use document::{functions, resources, target, template, texts};
+use document::{functions, target, texts};
+pub use document::{resources, template};
+pub use optional::OPTIONAL;
 use pattern::matches;
 
 type Rule = fn(&Value) -> Vec<String>;
@@ -181,6 +185,11 @@ fn every_target_keeps_what_it_cannot_take_and_lets_its_rule_alone_send() {
             Some(json!({"Fn::GetAtt": "AssembleQueue.Arn"})),
             "send to AssembleDeadLetters",
         ),
+        (
+            "/Resources/IngestQueuePolicy/Properties/PolicyDocument/Statement/1/Effect".to_owned(),
+            Some(json!("Deny")),
+            "send to IngestQueue",
+        ),
     ];
     let changes: Vec<_> = changes
         .iter()
@@ -229,6 +238,23 @@ fn functions_are_given_what_they_read() {
 }
 
 #[test]
+fn nobody_knows_what_can_be_taken_out() {
+    let changes = [
+        (
+            "/Resources/ManageFunction/Properties/Environment/Variables/RETRY_QUEUE_URL",
+            Some(json!({"Ref": "RetryQueue"})),
+            "ManageFunction knows RetryQueue",
+        ),
+        (
+            "/Resources/JoinRule/DependsOn",
+            Some(json!(["RetryFunction"])),
+            "JoinRule knows RetryFunction",
+        ),
+    ];
+    holds(optional::dependence, &changes);
+}
+
+#[test]
 fn the_api_has_the_routes_that_are_answered() {
     let changes = [
         (
@@ -256,8 +282,65 @@ fn the_api_has_the_routes_that_are_answered() {
             None,
             "may not invoke UploadFunction",
         ),
+        (
+            "/Resources/GetTicketRoute/Properties/AuthorizationType",
+            Some(json!("NONE")),
+            "open to everybody",
+        ),
+        (
+            "/Resources/ShowLinkRoute/Properties",
+            Some(template()["Resources"]["GetTicketRoute"]["Properties"].clone()),
+            "GET /v1/answers/{id} has no route",
+        ),
     ];
     holds(wiring::routes, &changes);
+}
+
+#[test]
+fn what_no_event_tells_is_watched_and_heard() {
+    let changes = [
+        (
+            "/Resources/JobsDeadLettersAlarm",
+            None,
+            "nobody watches the depth of JobsDeadLetters",
+        ),
+        (
+            "/Resources/ChunksQueueAgeAlarm/Properties/MetricName",
+            Some(json!("NumberOfMessagesSent")),
+            "nobody watches the age of ChunksQueue",
+        ),
+        (
+            "/Resources/ThrottlesAlarm/Properties/Metrics/1",
+            Some(json!({})),
+            "nobody watches the throttles of UploadFunction",
+        ),
+        (
+            "/Resources/ThrottlesAlarm/Properties/AlarmName",
+            Some(json!({"Fn::Sub": "throttles"})),
+            "nobody hears ThrottlesAlarm",
+        ),
+        (
+            "/Resources/AlarmRule/Properties/EventBusName",
+            Some(json!({"Ref": "Bus"})),
+            "nobody hears NotifyDeadLettersAlarm",
+        ),
+        (
+            "/Resources/NotifyDeadLettersAlarm/Properties/AlarmActions",
+            None,
+            "NotifyDeadLettersAlarm reaches nobody",
+        ),
+        (
+            "/Resources/IngestQueueAgeAlarm/Properties/TreatMissingData",
+            None,
+            "goes off when nothing happens",
+        ),
+        (
+            "/Resources/IngestQueueAgeAlarm/Condition",
+            None,
+            "more than the local engine takes",
+        ),
+    ];
+    holds(alarms::alarms, &changes);
 }
 
 #[test]
@@ -284,7 +367,12 @@ fn the_rule_on_arrivals_takes_masters_however_they_were_made() {
     let pattern = &arrivals["EventPattern"];
     assert!(!pattern.to_string().contains("reason"), "{pattern}");
     let mut reasons = BTreeSet::new();
-    for event in samples::bodies("ingest") {
+    let said_again = &rule(&template, "UploadCompletedRule")["EventPattern"];
+    let (ours, arrived): (Vec<_>, Vec<_>) = samples::bodies("ingest")
+        .into_iter()
+        .partition(|event| event["source"] == "cattube.upload");
+    assert!(!ours.is_empty() && ours.iter().all(|event| matches(said_again, event)));
+    for event in arrived {
         assert!(matches(pattern, &event), "{event}");
         reasons.insert(event["detail"]["reason"].as_str().unwrap().to_owned());
         for (pointer, other) in [
@@ -326,6 +414,14 @@ fn the_rules_on_our_events_let_through_what_their_consumers_take() {
         let wanted = joins(&Envelope::parse(name, &detail).unwrap().event);
         assert_eq!(matches(&join["EventPattern"], &event), wanted, "{file}");
         assert!(matches(&catalogue["EventPattern"], &event), "{file}");
+        let parsed = Envelope::parse(name, &detail).unwrap().event;
+        for (rule, takes) in [
+            ("UploadEndRule", ends_upload(&parsed)),
+            ("UploadCompletedRule", arrives(&parsed)),
+        ] {
+            let pattern = &self::rule(&template, rule)["EventPattern"];
+            assert_eq!(matches(pattern, &event), takes, "{rule}: {file}");
+        }
         if wanted {
             names.insert(name.to_owned());
             senders.insert(entry["Source"].as_str().unwrap().to_owned());

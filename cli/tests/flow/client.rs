@@ -110,6 +110,90 @@ fn a_completion_that_misses_parts_gets_them() {
 }
 
 #[test]
+fn a_part_that_cannot_be_sent_is_reported_and_the_missing_parts_go_on() {
+    let server = Server::start(100);
+    server.state().looks_until_resumed = Some(3);
+    let hangups = || (0..5).map(|_| Loss::Hangup);
+    // Twice all quick tries fail; then the upload that the URLs were for has ended.
+    let losses = hangups().chain(hangups()).chain([Loss::Gone]);
+    server.state().losses.insert(4, losses.collect());
+    let (_folder, path, bytes) = film();
+    let once = Job {
+        parallel: 1,
+        ..job(&path, Start::Continue)
+    };
+    send(&client(&server), &once, &Silent).unwrap();
+    assert_eq!(server.received(), bytes);
+    let reports = server.state().reports.clone();
+    let told: Vec<_> = reports
+        .iter()
+        .map(|(number, attempt, _)| (*number, *attempt))
+        .collect();
+    assert_eq!(told, [(4, 1), (4, 2), (4, 3)]);
+    assert!(reports[2].2.contains("no more"), "{reports:?}");
+    // Three parts before, eleven tries of the fourth that failed, and seven parts at last.
+    assert_eq!(server.count("PUT"), 3 + 11 + 7);
+}
+
+#[test]
+fn a_part_that_was_damaged_on_its_way_is_found_and_sent_again() {
+    let server = Server::start(100);
+    server.state().losses.insert(7, [Loss::Damage].into());
+    let (_folder, path, bytes) = film();
+    send(&client(&server), &job(&path, Start::Continue), &Silent).unwrap();
+    assert_eq!(server.received(), bytes);
+    assert_eq!(server.count("PUT"), 11);
+    assert_eq!(server.count("POST /v1/uploads/vid_1/complete"), 2);
+}
+
+#[test]
+fn a_part_that_was_damaged_before_is_found_too() {
+    let server = Server::start(100);
+    let (_folder, path, bytes) = film();
+    server.state().size = bytes.len();
+    server.state().parts.insert(1, vec![0xff; 100]);
+    let resume = Start::Resume("vid_1".to_owned());
+    send(&client(&server), &job(&path, resume), &Silent).unwrap();
+    assert_eq!(server.received(), bytes);
+    assert_eq!(server.count("PUT"), 10);
+}
+
+#[test]
+fn an_upload_that_is_given_up_says_so_and_why() {
+    let server = Server::start(100);
+    server.state().looks_until_resumed = Some(1);
+    let hangups = (0..5).map(|_| Loss::Hangup).collect();
+    server.state().losses.insert(2, hangups);
+    server.state().abandoned = Some("part 2: no way".to_owned());
+    server.state().size = 907;
+    let (_folder, path, _) = film();
+    let once = |start| Job {
+        parallel: 1,
+        ..job(&path, start)
+    };
+    let expected = "upload vid_1 was given up (part 2: no way); --again begins a new one";
+    let error = send(&client(&server), &once(Start::Continue), &Silent).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+
+    // In mid-way, after its last report.
+    server.state().abandoned = None;
+    server.state().gives_up = Some("part 2: no way".to_owned());
+    let error = send(&client(&server), &once(Start::Continue), &Silent).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn nobody_waits_for_ever_to_go_on() {
+    let server = Server::start(100);
+    server.state().looks_until_resumed = Some(usize::MAX);
+    let hangups = (0..5).map(|_| Loss::Hangup).collect();
+    server.state().losses.insert(2, hangups);
+    let (_folder, path, _) = film();
+    let error = send(&client(&server), &job(&path, Start::Continue), &Silent).unwrap_err();
+    assert!(matches!(error, Error::Patience { .. }), "{error}");
+}
+
+#[test]
 fn an_upload_is_resumed_by_its_id_but_not_with_another_file() {
     let server = Server::start(100);
     let (_folder, path, bytes) = film();

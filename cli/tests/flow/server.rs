@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 /// What becomes of one PUT of a part.
@@ -16,6 +17,10 @@ pub enum Loss {
     Busy,
     /// 403 for this URL and all that were signed before.
     Expired,
+    /// It is taken, and its bytes are not those that were sent.
+    Damage,
+    /// The upload that the URL is for has ended.
+    Gone,
 }
 
 #[derive(Default)]
@@ -28,6 +33,16 @@ pub struct State {
     pub forgets: Vec<usize>,
     pub completed: bool,
     pub cancelled: bool,
+    /// Why it was given up.
+    pub abandoned: Option<String>,
+    /// The reports of failed parts: number, attempt and reason.
+    pub reports: Vec<(usize, usize, String)>,
+    /// How often an upload may be looked at after a report before it goes on; none for never.
+    pub looks_until_resumed: Option<usize>,
+    /// What the next report ends in.
+    pub gives_up: Option<String>,
+    looks: usize,
+    resumes: usize,
     /// Method and path of every request.
     pub log: Vec<String>,
     pub keys: Vec<String>,
@@ -116,15 +131,18 @@ impl Server {
         }
         Some(match route.as_str() {
             "POST /v1/uploads" => state.create(request),
-            "GET /v1/uploads/vid_1" => (200, state.upload()),
+            "GET /v1/uploads/vid_1" => (200, state.look()),
             "GET /v1/uploads/vid_1/part-urls" => (200, state.sign(&self.url, &request.query)),
             "GET /v1/uploads/vid_1/parts" => (200, state.arrived(&request.query)),
-            "POST /v1/uploads/vid_1/complete" => state.complete(),
+            "POST /v1/uploads/vid_1/complete" => state.complete(&request.body),
             "GET /v1/videos/vid_1" => state.video(),
             "GET /v1/videos/vid_1/timeline" => (200, state.timeline(&request.query)),
             "GET /v1/videos" => (200, state.list(&request.query)),
             "DELETE /v1/videos/vid_1" => (202, Value::Null),
             "DELETE /v1/uploads/vid_1" => (204, Value::Null),
+            _ if state.looks_until_resumed.is_some() && route.ends_with("/failed") => {
+                state.report(request)
+            }
             _ => (404, json!({"title": "Not found", "detail": route})),
         })
     }
@@ -136,15 +154,39 @@ impl State {
     }
 
     fn upload(&self) -> Value {
-        let state = match (self.completed, self.cancelled) {
-            (true, _) => "completed",
-            (_, true) => "cancelled",
+        let state = match (self.completed, self.cancelled, &self.abandoned) {
+            (true, ..) => "completed",
+            (_, true, _) => "cancelled",
+            (_, _, Some(_)) => "abandoned",
             _ => "open",
         };
         json!({
             "video_id": "vid_1", "state": state, "title": "t", "size_bytes": self.size,
             "part_size_bytes": self.part_size, "part_count": self.part_count(),
+            "attempt": self.resumes + 1, "reason": self.abandoned,
         })
+    }
+
+    /// Each look brings a reported upload nearer to its next attempt.
+    fn look(&mut self) -> Value {
+        if self.looks > 0 {
+            self.looks -= 1;
+            if self.looks == 0 {
+                self.resumes += 1;
+            }
+        }
+        self.upload()
+    }
+
+    fn report(&mut self, request: &Request) -> (u16, Value) {
+        let number = request.path.rsplit('/').nth(1).unwrap().parse().unwrap();
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let attempt = usize::try_from(body["attempt"].as_u64().unwrap()).unwrap();
+        let reason = body["reason"].as_str().unwrap().to_owned();
+        self.reports.push((number, attempt, reason));
+        self.looks = self.looks_until_resumed.unwrap();
+        self.abandoned = self.gives_up.take();
+        (202, self.upload())
     }
 
     fn create(&mut self, request: &Request) -> (u16, Value) {
@@ -163,11 +205,17 @@ impl State {
         let first: usize = query["first"].parse().unwrap();
         let count: usize = query["count"].parse().unwrap();
         let last = self.part_count().min(first + count - 1);
+        let lacks = |number: &usize| {
+            let missing_only = query
+                .get("missing")
+                .is_some_and(|missing| missing == "true");
+            !missing_only || !self.parts.contains_key(number)
+        };
         let part = |number| {
             let url = format!("{url}/store/{number}?signed={}", self.signings);
             json!({"number": number, "url": url, "size_bytes": 1})
         };
-        json!({"parts": (first..=last).map(part).collect::<Vec<_>>()})
+        json!({"parts": (first..=last).filter(lacks).map(part).collect::<Vec<_>>()})
     }
 
     fn put(&mut self, number: usize, request: &Request) -> Option<(u16, Value)> {
@@ -176,6 +224,12 @@ impl State {
             Some(Loss::Hangup) => return None,
             Some(Loss::Busy) => return Some((503, Value::Null)),
             Some(Loss::Expired) => self.valid_from = signed + 1,
+            Some(Loss::Gone) => return Some((404, json!("NoSuchUpload"))),
+            Some(Loss::Damage) => {
+                let damaged = request.body.iter().map(|byte| byte ^ 1).collect();
+                self.parts.insert(number, damaged);
+                return Some((200, Value::Null));
+            }
             None => {}
         }
         if signed < self.valid_from {
@@ -197,12 +251,26 @@ impl State {
         json!({"parts": parts.into_iter().map(part).collect::<Vec<_>>(), "next_after": next})
     }
 
-    fn complete(&mut self) -> (u16, Value) {
+    fn complete(&mut self, body: &[u8]) -> (u16, Value) {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let stated: BTreeMap<usize, &str> = body["parts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| {
+                let number = usize::try_from(part["number"].as_u64().unwrap()).unwrap();
+                (number, part["md5"].as_str().unwrap())
+            })
+            .collect();
         for number in std::mem::take(&mut self.forgets) {
             self.parts.remove(&number);
         }
+        let is_whole = |number: &usize| {
+            let part = self.parts.get(number);
+            part.is_some_and(|bytes| md5_of(bytes) == stated[number])
+        };
         let missing: Vec<_> = (1..=self.part_count())
-            .filter(|number| !self.parts.contains_key(number))
+            .filter(|number| !is_whole(number))
             .collect();
         if missing.is_empty() {
             self.completed = true;
@@ -240,6 +308,11 @@ impl State {
         let next = (at + 1 < self.videos.len()).then(|| (at + 1).to_string());
         json!({"videos": [self.videos[at]], "next_cursor": next})
     }
+}
+
+fn md5_of(bytes: &[u8]) -> String {
+    let digest = Md5::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {

@@ -1,12 +1,13 @@
 //! What Lambda hands over: batches of SQS messages and HTTP requests. Every message of a
 //! batch stands for itself; a panic counts as its failure.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use cattube_ports::http::{ApiRequest, ApiResponse};
+use cattube_ports::http::{ApiRequest, ApiResponse, HTML};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
 use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -46,7 +47,11 @@ async fn handle_message<H: MessageHandler>(handler: &H, message: &SqsMessage) ->
         .get("ApproximateReceiveCount")
         .map_or("1", String::as_str);
     let body = message.body.as_deref().unwrap_or_default();
-    match AssertUnwindSafe(handler.handle(body)).catch_unwind().await {
+    let source = message.event_source_arn.as_deref().unwrap_or_default();
+    match AssertUnwindSafe(handler.handle_from(source, body))
+        .catch_unwind()
+        .await
+    {
         Ok(Ok(outcome)) => {
             if let Some(metadata) = outcome.metadata {
                 info!(action = outcome.action, video_id = %metadata.video_id, event_id = %metadata.event_id, attempt = metadata.attempt, message_id, receives);
@@ -130,15 +135,36 @@ fn to_request(request: ApiGatewayV2httpRequest) -> Result<ApiRequest, String> {
     })
 }
 
+/// A page loads nothing, runs nothing, sends its forms to where it came from, stands in no
+/// frame, and tells nobody its address, which may be a secret.
+const PAGE_HEADERS: [(&str, &str); 3] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
+
 fn to_payload(response: &ApiResponse) -> Value {
+    let mut headers = vec![
+        ("content-type", response.content_type),
+        ("cache-control", "no-store"),
+    ];
+    if response.content_type == HTML {
+        headers.extend(PAGE_HEADERS);
+    }
+    let headers: BTreeMap<_, _> = headers.into_iter().collect();
     let body = if response.body.is_null() {
         String::new()
+    } else if let (HTML, Some(page)) = (response.content_type, response.body.as_str()) {
+        page.to_owned()
     } else {
         response.body.to_string()
     };
     json!({
         "statusCode": response.status,
-        "headers": { "content-type": response.content_type, "cache-control": "no-store" },
+        "headers": headers,
         "body": body,
         "isBase64Encoded": false,
     })

@@ -5,6 +5,9 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
+use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
+use aws_sdk_scheduler::operation::update_schedule::UpdateScheduleError;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
@@ -14,6 +17,9 @@ use cattube_ports::scheduler::Deadline;
 use cattube_ports::{PortError, Scheduler};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+/// How often setting a deadline can find that one of its name has just come or gone.
+const MAX_RACES: usize = 3;
 
 /// Where schedules are kept and whom they wake.
 #[derive(Debug, Clone)]
@@ -34,6 +40,66 @@ impl Schedules {
             role_arn,
             queue_arn,
         }
+    }
+
+    /// Replaces a schedule that stands; `false` if there is none.
+    async fn update(
+        &self,
+        operation: &'static str,
+        deadline: &Deadline,
+    ) -> Result<bool, PortError> {
+        let Deadline { name, at, body } = deadline;
+        let unbuilt = unbuilt(operation, name);
+        let updated = self
+            .client
+            .update_schedule()
+            .group_name(&self.group)
+            .name(name)
+            .schedule_expression(expression(*at))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(window().map_err(&unbuilt)?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(self.target(body).map_err(&unbuilt)?)
+            .send()
+            .await;
+        let Err(error) = updated else {
+            return Ok(true);
+        };
+        let gone = error
+            .as_service_error()
+            .is_some_and(UpdateScheduleError::is_resource_not_found_exception);
+        if gone {
+            return Ok(false);
+        }
+        Err(failure(operation, name, &error))
+    }
+
+    /// Makes a schedule; `false` if one of its name stands.
+    async fn create(&self, deadline: &Deadline) -> Result<bool, PortError> {
+        let Deadline { name, at, body } = deadline;
+        let unbuilt = unbuilt("set", name);
+        let created = self
+            .client
+            .create_schedule()
+            .group_name(&self.group)
+            .name(name)
+            .schedule_expression(expression(*at))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(window().map_err(&unbuilt)?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(self.target(body).map_err(&unbuilt)?)
+            .send()
+            .await;
+        let Err(error) = created else {
+            return Ok(true);
+        };
+        let stands = error
+            .as_service_error()
+            .is_some_and(CreateScheduleError::is_conflict_exception);
+        if stands {
+            return Ok(false);
+        }
+        Err(failure("set", name, &error))
     }
 
     fn target(&self, body: &str) -> Result<Target, BuildError> {
@@ -98,43 +164,22 @@ where
 #[async_trait]
 impl Scheduler for Schedules {
     async fn set(&self, deadline: Deadline) -> Result<(), PortError> {
-        let Deadline { name, at, body } = deadline;
-        let target = self.target(&body).map_err(unbuilt("set", &name))?;
-        let created = self
-            .client
-            .create_schedule()
-            .group_name(&self.group)
-            .name(&name)
-            .schedule_expression(expression(at))
-            .schedule_expression_timezone("UTC")
-            .flexible_time_window(window().map_err(unbuilt("set", &name))?)
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .target(target.clone())
-            .send()
-            .await;
-        let error = match created {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
-        let stands = error
-            .as_service_error()
-            .is_some_and(|error| error.is_conflict_exception());
-        if !stands {
-            return Err(failure("set", &name, &error));
+        for _ in 0..MAX_RACES {
+            if self.create(&deadline).await? || self.update("set", &deadline).await? {
+                return Ok(());
+            }
+            // It stood and was gone: it has come, or was removed, in between.
         }
-        self.client
-            .update_schedule()
-            .group_name(&self.group)
-            .name(&name)
-            .schedule_expression(expression(at))
-            .schedule_expression_timezone("UTC")
-            .flexible_time_window(window().map_err(unbuilt("set", &name))?)
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .target(target)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| failure("set", &name, &error))
+        Err(PortError::Schedule {
+            operation: "set",
+            name: deadline.name,
+            fault: Fault::Transient,
+            reason: "it came and went again and again".to_owned(),
+        })
+    }
+
+    async fn postpone(&self, deadline: Deadline) -> Result<(), PortError> {
+        self.update("postpone", &deadline).await.map(drop)
     }
 
     async fn remove(&self, name: &str) -> Result<(), PortError> {
@@ -150,7 +195,7 @@ impl Scheduler for Schedules {
             Err(error) => {
                 let gone = error
                     .as_service_error()
-                    .is_some_and(|error| error.is_resource_not_found_exception());
+                    .is_some_and(DeleteScheduleError::is_resource_not_found_exception);
                 if gone {
                     return Ok(());
                 }

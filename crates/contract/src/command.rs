@@ -73,6 +73,9 @@ pub enum Redo {
 pub struct CheckUpload {
     /// Bytes that had arrived when the deadline was set.
     pub arrived_bytes: u64,
+    /// How often the same was said without an answer.
+    #[serde(default)]
+    pub round: u32,
 }
 
 /// See [`Command::ResumeUpload`]. The attempt stands in the metadata.

@@ -1,5 +1,7 @@
 //! Names of the environment variables that `template.yaml` gives the functions.
 
+use std::collections::BTreeMap;
+
 use crate::ContractError;
 
 /// The EventBridge bus of all CatTube events.
@@ -24,6 +26,10 @@ pub const DEADLINES_QUEUE_ARN: &str = "DEADLINES_QUEUE_ARN";
 pub const MANAGE_QUEUE_ARN: &str = "MANAGE_QUEUE_ARN";
 /// The queue of messages that nobody could handle, kept for a person.
 pub const PARKED_QUEUE_URL: &str = "PARKED_QUEUE_URL";
+/// The dead-letter queues that a function reads: `<queue>=<ARN>` each, a blank between them.
+pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
+/// The queues that their buried messages may be sent back to: `<queue>=<URL>` each.
+pub const SOURCE_QUEUES: &str = "SOURCE_QUEUES";
 /// The EventBridge Scheduler group of all deadlines.
 pub const SCHEDULE_GROUP: &str = "SCHEDULE_GROUP";
 /// The role by which the scheduler sends to a function's queue.
@@ -66,6 +72,23 @@ pub fn read_seconds(name: &'static str) -> Result<std::time::Duration, ContractE
     Ok(std::time::Duration::from_secs(seconds))
 }
 
+/// Reads one variable that is a list of `<name>=<value>` with blanks between them.
+///
+/// # Errors
+/// [`ContractError::Env`] if it is missing or no such list.
+pub fn read_pairs(name: &'static str) -> Result<BTreeMap<String, String>, ContractError> {
+    pairs(&read(name)?).ok_or(ContractError::Env { name })
+}
+
+fn pairs(text: &str) -> Option<BTreeMap<String, String>> {
+    let pair = |word: &str| {
+        let (name, value) = word.split_once('=')?;
+        let whole = !name.is_empty() && !value.is_empty();
+        whole.then(|| (name.to_owned(), value.to_owned()))
+    };
+    text.split_ascii_whitespace().map(pair).collect()
+}
+
 /// Reads one variable.
 ///
 /// # Errors
@@ -75,4 +98,19 @@ pub fn read(name: &'static str) -> Result<String, ContractError> {
         .ok()
         .filter(|value| !value.is_empty())
         .ok_or(ContractError::Env { name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_read_whole_or_not_at_all() {
+        let read = pairs("jobs=arn:aws:sqs:1:jobs.fifo  chunks=http://127.0.0.1/a=b").unwrap();
+        assert_eq!(read["jobs"], "arn:aws:sqs:1:jobs.fifo");
+        assert_eq!(read["chunks"], "http://127.0.0.1/a=b");
+        for text in ["jobs", "jobs=", "=arn", "jobs=a chunks"] {
+            assert!(pairs(text).is_none(), "{text}");
+        }
+    }
 }

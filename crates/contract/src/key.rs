@@ -112,10 +112,35 @@ impl VideoKeys {
         self.work("slices")
     }
 
+    /// Masters bucket: everything that work on this making leaves there.
+    #[must_use]
+    pub fn work_prefix(&self) -> String {
+        self.work("")
+    }
+
+    /// Media bucket: everything that is served of this making.
+    #[must_use]
+    pub fn media_prefix(&self) -> String {
+        self.media("")
+    }
+
+    /// Masters bucket: the reports of all finished chunks.
+    #[must_use]
+    pub fn reports_prefix(&self) -> String {
+        self.work("reports/")
+    }
+
     /// Masters bucket: a finished chunk's report.
     #[must_use]
     pub fn report(&self, chunk: ChunkId) -> String {
-        self.work(&format!("reports/{chunk}.json"))
+        format!("{}{chunk}.json", self.reports_prefix())
+    }
+
+    /// The chunk whose report a key is, if it is one of this making.
+    #[must_use]
+    pub fn chunk_of_report(&self, key: &str) -> Option<ChunkId> {
+        let name = key.strip_prefix(&self.reports_prefix())?;
+        name.strip_suffix(".json")?.parse().ok()
     }
 
     /// Masters bucket: a thumbnail by its shifted time.
@@ -204,6 +229,25 @@ mod tests {
                 prop_assert_eq!(parsed.to_string(), key);
             }
         }
+    }
+
+    #[test]
+    fn reports_tell_their_chunk_and_nothing_else_does() {
+        let keys = VideoKeys {
+            owner_id: OwnerId::of_subject("a"),
+            video_id: VideoId::new(jiff::Timestamp::UNIX_EPOCH, 1),
+            generation: 1,
+        };
+        for chunk in ["v00000", "a00012"] {
+            let chunk: ChunkId = chunk.parse().unwrap();
+            assert_eq!(keys.chunk_of_report(&keys.report(chunk)), Some(chunk));
+            let other = VideoKeys {
+                generation: 11,
+                ..keys
+            };
+            assert_eq!(keys.chunk_of_report(&other.report(chunk)), None);
+        }
+        assert_eq!(keys.chunk_of_report(&keys.plan()), None);
     }
 
     #[test]

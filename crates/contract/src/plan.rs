@@ -201,6 +201,10 @@ pub struct Plan {
     /// The job that asked for it, so that whoever finds it broken can have it done again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<PlanVideo>,
+    /// Where each chunk's slice is, in the order of [`Plan::chunk_ids`], so that a chunk can be
+    /// queued again. Empty in plans of old.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceRef>,
 }
 
 /// The video part of a plan.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cattube_contract::event::RejectionCode;
 use cattube_contract::key::MasterKey;
 use cattube_contract::size::Sizes;
-use cattube_contract::{OwnerId, VideoId};
+use cattube_contract::{Fault, OwnerId, VideoId};
 use jiff::Timestamp;
 
 /// Names of the notes that `upload` leaves on the object and `ingest` reads: the two know
@@ -86,6 +86,8 @@ pub enum Verdict {
     },
     /// It is not what was announced.
     Mismatch {
+        /// Whether another writing of it can be: its bytes may come again, its notes not.
+        fault: Fault,
         /// For people.
         reason: String,
     },
@@ -118,6 +120,7 @@ pub fn judge(
         Some(Ok(sizes)) => sizes,
         Some(Err(error)) => {
             return Verdict::Mismatch {
+                fault: Fault::Permanent,
                 reason: error.to_string(),
             };
         }
@@ -141,9 +144,15 @@ fn judge_uploaded(size_bytes: u64, metadata: &BTreeMap<String, String>, sizes: S
     let announced = metadata
         .get(notes::SIZE_BYTES)
         .and_then(|text| text.parse::<u64>().ok());
-    if announced != Some(size_bytes) {
-        let announced = announced.map_or_else(|| "nothing".to_owned(), |size| size.to_string());
+    let Some(announced) = announced else {
         return Verdict::Mismatch {
+            fault: Fault::Permanent,
+            reason: "no upload announced it".to_owned(),
+        };
+    };
+    if announced != size_bytes {
+        return Verdict::Mismatch {
+            fault: Fault::Transient,
             reason: format!("{announced} bytes were announced, {size_bytes} arrived"),
         };
     }
@@ -217,15 +226,13 @@ mod tests {
                 sizes
             }
         );
-        assert!(matches!(
-            judge(&key, 8, &metadata),
-            Verdict::Mismatch { .. }
-        ));
+        let fault = |verdict| match verdict {
+            Verdict::Mismatch { fault, .. } => fault,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fault(judge(&key, 8, &metadata)), Fault::Transient);
         metadata.remove(notes::SIZE_BYTES);
-        assert!(matches!(
-            judge(&key, 7, &metadata),
-            Verdict::Mismatch { .. }
-        ));
+        assert_eq!(fault(judge(&key, 7, &metadata)), Fault::Permanent);
     }
 
     #[test]

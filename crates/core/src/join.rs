@@ -1,9 +1,10 @@
 //! The join: which chunks of a video are done, and what can be said of it. Chunks are a
 //! set, never a counter: a chunk that two workers finish counts once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cattube_contract::Event;
+use cattube_contract::event::{JoinFailed, VideoPlayable, VideoReady};
 use cattube_contract::plan::{ChunkId, Track};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,27 @@ pub struct Join {
     pub published_head: u32,
     /// Where it stands.
     pub phase: JoinPhase,
+    /// What was said of the first head, to be said again.
+    #[serde(default)]
+    pub playable: Option<VideoPlayable>,
+    /// What was said of the whole, to be said again.
+    #[serde(default)]
+    pub ready: Option<VideoReady>,
+    /// The final playlists that a head can be written over: their digests by their keys.
+    #[serde(default)]
+    pub finals: BTreeMap<String, String>,
+    /// Why the chunks do not join: nothing is tried until the plan is said again.
+    #[serde(default)]
+    pub failure: Option<JoinFailure>,
+}
+
+/// A join that failed for a reason that the same chunks will have again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinFailure {
+    /// The attempt of the event that led to it.
+    pub attempt: u32,
+    /// What was said.
+    pub said: JoinFailed,
 }
 
 /// What the join asks for.
@@ -74,6 +96,7 @@ impl Join {
                         video: planned.video_chunk_count,
                         audio: planned.audio_chunk_count,
                     });
+                    self.failure = None;
                 }
             }
             Event::ChunkTranscoded(transcoded) => {
@@ -114,6 +137,26 @@ impl Join {
         self
     }
 
+    /// The join with chunks of the current plan that were found to be done, whether or not
+    /// their events ever come. Chunks that the plan does not have are none of it.
+    #[must_use]
+    pub fn found(mut self, chunks: impl IntoIterator<Item = ChunkId>) -> Self {
+        if let Some(counts) = self.counts {
+            let planned = |chunk: &ChunkId| match chunk.track {
+                Track::Video => chunk.index < counts.video,
+                Track::Audio => chunk.index < counts.audio,
+            };
+            self.done.extend(chunks.into_iter().filter(planned));
+        }
+        self
+    }
+
+    /// Whether chunks that are done can still change something.
+    #[must_use]
+    pub fn is_gathering(&self) -> bool {
+        matches!(self.phase, JoinPhase::Gathering | JoinPhase::Playable)
+    }
+
     /// Whether an event of `generation` counts; a newer one starts the join over.
     fn enter(&mut self, generation: u32) -> bool {
         if generation > self.generation {
@@ -145,16 +188,10 @@ impl Join {
         let Some(counts) = self.counts else {
             return JoinStep::Wait;
         };
-        if matches!(
-            self.phase,
-            JoinPhase::Ready | JoinPhase::Abandoned | JoinPhase::Deleted
-        ) {
+        if !self.is_gathering() || self.failure.is_some() {
             return JoinStep::Wait;
         }
-        let head = ChunkCounts {
-            video: self.head(Track::Video).min(counts.video),
-            audio: self.head(Track::Audio).min(counts.audio),
-        };
+        let head = self.heads(counts);
         if head == counts {
             return JoinStep::Finish;
         }
@@ -164,6 +201,29 @@ impl Join {
             JoinStep::PublishHead(head)
         } else {
             JoinStep::Wait
+        }
+    }
+
+    /// As [`Join::step`], for a writer that has written a head and was overtaken: its head may
+    /// stand in the place of a longer one, so the head as it is now is written over it.
+    #[must_use]
+    pub fn step_after_a_race(&self) -> JoinStep {
+        let step = self.step();
+        match (step, self.counts) {
+            (JoinStep::Wait, Some(counts))
+                if self.phase == JoinPhase::Playable && self.failure.is_none() =>
+            {
+                JoinStep::PublishHead(self.heads(counts))
+            }
+            (JoinStep::Wait | JoinStep::PublishHead(_) | JoinStep::Finish, _) => step,
+        }
+    }
+
+    /// The heads of both tracks, at most what the plan has.
+    fn heads(&self, counts: ChunkCounts) -> ChunkCounts {
+        ChunkCounts {
+            video: self.head(Track::Video).min(counts.video),
+            audio: self.head(Track::Audio).min(counts.audio),
         }
     }
 
@@ -185,7 +245,7 @@ impl Join {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cattube_contract::event::{ChunkTranscoded, VideoDeleted, VideoPlanned};
+    use cattube_contract::event::{ChunkTranscoded, VideoAbandoned, VideoDeleted, VideoPlanned};
     use jiff::Timestamp;
     use proptest::prelude::*;
 
@@ -283,6 +343,75 @@ mod tests {
             join.step(),
             JoinStep::PublishHead(ChunkCounts { video: 3, audio: 1 })
         );
+    }
+
+    #[test]
+    fn what_is_found_counts_as_what_is_heard_of() {
+        let ids = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let found: Vec<ChunkId> = ids(&["v00000", "v00001", "a00000", "v00002", "a00001"]);
+        let join = Join::default().evolve(&planned(1, 2, 1)).found(found);
+        assert_eq!(
+            join.done,
+            ids(&["v00000", "v00001", "a00000"]).into_iter().collect()
+        );
+        assert_eq!(join.step(), JoinStep::Finish);
+        // Before the plan is known nobody can tell what belongs to it.
+        let found: Vec<ChunkId> = ids(&["v00000"]);
+        assert!(Join::default().found(found).done.is_empty());
+    }
+
+    #[test]
+    fn an_overtaken_writer_writes_the_longer_head_again() {
+        let head = ChunkCounts { video: 2, audio: 0 };
+        let join = Join::default()
+            .evolve(&planned(1, 9, 0))
+            .evolve(&done(1, "v00000"))
+            .evolve(&done(1, "v00001"))
+            .after(JoinStep::PublishHead(head));
+        assert_eq!(join.step(), JoinStep::Wait);
+        assert_eq!(join.step_after_a_race(), JoinStep::PublishHead(head));
+        let join = join.after(JoinStep::Finish);
+        assert_eq!(join.step_after_a_race(), JoinStep::Wait);
+    }
+
+    #[test]
+    fn a_failed_join_rests_until_its_plan_is_said_again() {
+        let failed = JoinFailed {
+            generation: 1,
+            fault: cattube_contract::Fault::Permanent,
+            reason: "r".to_owned(),
+            command: None,
+        };
+        let mut join = Join::default()
+            .evolve(&planned(1, 1, 0))
+            .evolve(&done(1, "v00000"));
+        join.failure = Some(JoinFailure {
+            attempt: 1,
+            said: failed,
+        });
+        let join = join.evolve(&done(1, "v00000"));
+        assert_eq!(join.step(), JoinStep::Wait);
+        assert_eq!(join.step_after_a_race(), JoinStep::Wait);
+        let join = join.evolve(&planned(1, 1, 0));
+        assert_eq!(join.step(), JoinStep::Finish);
+    }
+
+    #[test]
+    fn an_abandoned_making_publishes_nothing_and_a_newer_one_begins_anew() {
+        let abandoned = Event::VideoAbandoned(VideoAbandoned {
+            generation: 1,
+            reason: "r".to_owned(),
+        });
+        let (join, finished) = run(&[planned(1, 1, 0), abandoned.clone(), done(1, "v00000")]);
+        assert_eq!((join.phase, finished), (JoinPhase::Abandoned, 0));
+        let (join, finished) = run(&[abandoned, planned(2, 1, 0), done(2, "v00000")]);
+        assert_eq!((join.phase, finished), (JoinPhase::Ready, 1));
+        let (join, _) = run(&[planned(1, 1, 0), done(1, "v00000")]);
+        let late = Event::VideoAbandoned(VideoAbandoned {
+            generation: 1,
+            reason: "r".to_owned(),
+        });
+        assert_eq!(join.evolve(&late).phase, JoinPhase::Ready);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What follows a failure: again after a delay, or no more. The only place that decides it.
+//! What follows a failure, or silence: again after a delay, or no more. The only place that
+//! decides it. It must never let anything be tried for ever.
 
-use cattube_contract::{EventId, Fault};
+use cattube_contract::{EventId, Fault, VideoId};
 
 /// How often a piece of work is tried, and how long it waits in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +55,16 @@ pub fn next_round(policy: Policy, attempt: u32) -> u32 {
         .saturating_add(1)
 }
 
+/// Which attempt of its round an attempt is, from 1.
+fn in_round(policy: Policy, attempt: u32) -> u32 {
+    attempt.saturating_sub(1) % policy.max_attempts.max(1) + 1
+}
+
 /// Decides on work whose `attempt` (from 1) failed by `fault`. `failure` is the failure's
 /// event: the same failure always waits as long.
 #[must_use]
 pub fn decide(policy: Policy, attempt: u32, fault: Fault, failure: EventId) -> Verdict {
-    let in_round = attempt.saturating_sub(1) % policy.max_attempts.max(1) + 1;
+    let in_round = in_round(policy, attempt);
     if fault == Fault::Permanent || in_round >= policy.max_attempts {
         return Verdict::Enough;
     }
@@ -70,6 +76,80 @@ pub fn decide(policy: Policy, attempt: u32, fault: Fault, failure: EventId) -> V
     Verdict::Again {
         attempt: attempt.saturating_add(1),
         delay_ms: (delay_ms - span_ms + jitter_ms).min(policy.cap_ms),
+    }
+}
+
+/// The name of the deadline of a job. One job, one deadline: whoever sets it replaces it.
+#[must_use]
+pub fn job_deadline_name(video: VideoId, generation: u32) -> String {
+    format!("job-{video}-g{generation}")
+}
+
+/// What the store tells of a job when its deadline has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The master is there still.
+    pub has_master: bool,
+    /// A newer making of the video is planned.
+    pub is_superseded: bool,
+    /// How many chunks its plan has, if it is planned.
+    pub planned_chunks: Option<u32>,
+    /// How many chunks are reported.
+    pub reports: u32,
+}
+
+impl Progress {
+    /// How far it is, to be compared at the next deadline: no plan is less than no report.
+    #[must_use]
+    pub fn reports_seen(&self) -> Option<u32> {
+        self.planned_chunks.map(|_| self.reports)
+    }
+}
+
+/// What follows when a job's deadline has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// Nothing: the video was deleted, or a newer making has taken over.
+    Over,
+    /// The deadline is set again.
+    Again {
+        /// Which round that is; it counts on when nothing has happened.
+        round: u32,
+        /// Whether the job is queued again, so that lost commands and events are made good.
+        requeue: bool,
+    },
+    /// Nothing has happened for as many rounds as are granted.
+    Enough,
+}
+
+/// Decides on a job that has not said that it ended when the deadline of its `round` (from 1)
+/// came. `seen` is how far it was when that was set.
+#[must_use]
+pub fn judge_deadline(
+    policy: Policy,
+    progress: Progress,
+    seen: Option<u32>,
+    round: u32,
+) -> Judgement {
+    if !progress.has_master || progress.is_superseded {
+        return Judgement::Over;
+    }
+    // All chunks are reported and yet it has not ended: an event was lost.
+    let is_complete = progress
+        .planned_chunks
+        .is_some_and(|chunks| progress.reports >= chunks);
+    if progress.reports_seen() > seen {
+        return Judgement::Again {
+            round,
+            requeue: is_complete,
+        };
+    }
+    if in_round(policy, round) >= policy.max_attempts {
+        return Judgement::Enough;
+    }
+    Judgement::Again {
+        round: round.saturating_add(1),
+        requeue: true,
     }
 }
 
@@ -124,6 +204,97 @@ mod tests {
         assert_eq!(last, Verdict::Enough);
         let first = decide(POLICY, 6, Fault::Transient, failure("x"));
         assert!(matches!(first, Verdict::Again { attempt: 7, delay_ms } if delay_ms < 4_000));
+    }
+
+    fn progress(planned_chunks: Option<u32>, reports: u32) -> Progress {
+        Progress {
+            has_master: true,
+            is_superseded: false,
+            planned_chunks,
+            reports,
+        }
+    }
+
+    #[test]
+    fn a_job_that_gets_on_is_left_alone() {
+        let again = |round, requeue| Judgement::Again { round, requeue };
+        let judge = |progress, seen| judge_deadline(POLICY, progress, seen, 3);
+        assert_eq!(judge(progress(Some(9), 0), None), again(3, false));
+        assert_eq!(judge(progress(Some(9), 4), Some(3)), again(3, false));
+        // It got on, to its end, and nobody heard.
+        assert_eq!(judge(progress(Some(9), 9), Some(3)), again(3, true));
+        // It did not.
+        assert_eq!(judge(progress(None, 0), None), again(4, true));
+        assert_eq!(judge(progress(Some(9), 4), Some(4)), again(4, true));
+        assert_eq!(judge(progress(Some(9), 0), Some(4)), again(4, true));
+        assert_eq!(judge(progress(Some(9), 9), Some(9)), again(4, true));
+    }
+
+    #[test]
+    fn a_job_that_is_no_more_is_not_watched() {
+        let deleted = Progress {
+            has_master: false,
+            ..progress(Some(9), 4)
+        };
+        let superseded = Progress {
+            is_superseded: true,
+            ..progress(Some(9), 9)
+        };
+        for gone in [deleted, superseded] {
+            for seen in [None, Some(4)] {
+                let judged = judge_deadline(POLICY, gone, seen, 5);
+                assert_eq!(judged, Judgement::Over);
+            }
+        }
+    }
+
+    #[test]
+    fn silence_ends_after_five_rounds() {
+        for start in [1, 6, 11] {
+            let mut round = start;
+            let silent = progress(Some(9), 4);
+            while let Judgement::Again {
+                round: next,
+                requeue,
+            } = judge_deadline(POLICY, silent, Some(4), round)
+            {
+                assert!(requeue);
+                assert_eq!(next, round + 1);
+                round = next;
+            }
+            let judged = judge_deadline(POLICY, silent, Some(4), round);
+            assert_eq!(judged, Judgement::Enough);
+            assert_eq!(round, start + 4);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_job_comes_to_rest(chunks in 1_u32..20, steps in proptest::collection::vec(0_u32..4, 0..200)) {
+            // Whatever arrives between deadlines, it ends after so many of them at most.
+            let (mut round, mut seen, mut reports, mut deadlines) = (1, None, 0, 0);
+            let mut steps = steps.into_iter();
+            loop {
+                let now = progress(Some(chunks), reports);
+                deadlines += 1;
+                match judge_deadline(POLICY, now, seen, round) {
+                    Judgement::Again { round: next, .. } => round = next,
+                    Judgement::Enough | Judgement::Over => break,
+                }
+                seen = now.reports_seen();
+                reports = chunks.min(reports + steps.next().unwrap_or(0));
+            }
+            prop_assert!(deadlines <= chunks + 1 + POLICY.max_attempts);
+        }
+    }
+
+    #[test]
+    fn a_deadline_has_a_name_that_the_scheduler_takes() {
+        let video = VideoId::new(jiff::Timestamp::UNIX_EPOCH, u128::MAX);
+        let name = job_deadline_name(video, u32::MAX);
+        assert!(name.len() <= 64, "{name}");
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        assert!(name.chars().all(plain), "{name}");
     }
 
     #[test]

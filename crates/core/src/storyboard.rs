@@ -206,6 +206,7 @@ mod tests {
             audio: None,
             skipped_sizes: Vec::new(),
             job: None,
+            slices: Vec::new(),
         }
     }
 

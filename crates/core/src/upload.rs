@@ -1,11 +1,16 @@
 //! The upload: what may be asked for, how it is cut into parts, which are missing.
 
+mod rescue;
+
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use cattube_contract::VideoId;
 use cattube_contract::size::Sizes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use rescue::{Checked, Found, Look, MAX_ROUNDS, Resume, check, resume};
 
 const MIB: u64 = 1 << 20;
 
@@ -52,8 +57,21 @@ pub enum UploadState {
     Open,
     /// The object is made.
     Completed,
-    /// Given up.
+    /// Given up by its client, or its video was deleted.
     Cancelled,
+    /// Given up after it failed too often or for good.
+    Abandoned,
+}
+
+/// A part that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its size.
+    pub size_bytes: u64,
+    /// MD5 of its bytes, in lower-case hex.
+    pub md5: String,
 }
 
 /// An upload, as `upload` remembers it.
@@ -71,6 +89,19 @@ pub struct Upload {
     pub state: UploadState,
     /// When it was granted.
     pub created_at: Timestamp,
+    /// Which attempt it is in: 1 at first, one more each time it goes on after a failure.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+    /// Whether somebody took its object up: it was heard of as a video, or as none.
+    #[serde(default)]
+    pub accepted: bool,
+    /// Why it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+fn first_attempt() -> u32 {
+    1
 }
 
 /// A request that cannot be granted; the text names the field.
@@ -146,18 +177,61 @@ impl Upload {
         Some(self.part_size_bytes.min(self.request.size_bytes - start))
     }
 
-    /// The numbers of the parts that have not arrived in full, given the numbers and sizes
-    /// of those that have.
+    /// The numbers of the parts that have not arrived in full, or not with the MD5 that the
+    /// client states for them.
     #[must_use]
-    pub fn missing_parts(&self, arrived: &[(u32, u64)]) -> Vec<u32> {
+    pub fn missing_parts(&self, arrived: &[Part], stated: &BTreeMap<u32, String>) -> Vec<u32> {
+        let is_whole = |part: &&Part| {
+            let md5 = stated.get(&part.number).unwrap_or(&part.md5);
+            self.part_bytes(part.number) == Some(part.size_bytes)
+                && md5.eq_ignore_ascii_case(&part.md5)
+        };
         let whole: std::collections::BTreeSet<u32> = arrived
             .iter()
-            .filter(|(number, size)| self.part_bytes(*number) == Some(*size))
-            .map(|(number, _)| *number)
+            .filter(is_whole)
+            .map(|part| part.number)
             .collect();
         (1..=self.part_count())
             .filter(|number| !whole.contains(number))
             .collect()
+    }
+
+    /// Whether nothing can become of it any more that has not: it was given up, or somebody
+    /// took its object up.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self.state {
+            UploadState::Open => false,
+            UploadState::Completed => self.accepted,
+            UploadState::Cancelled | UploadState::Abandoned => true,
+        }
+    }
+
+    /// After somebody took its object up.
+    #[must_use]
+    pub fn accept(mut self) -> Self {
+        self.accepted = true;
+        if self.state == UploadState::Open {
+            self.state = UploadState::Completed;
+        }
+        self
+    }
+
+    /// After it was given up by `state`, unless it is over.
+    #[must_use]
+    pub fn end(mut self, state: UploadState, reason: &str) -> Self {
+        if !self.is_over() {
+            self.state = state;
+            self.reason = Some(reason.to_owned());
+        }
+        self
+    }
+
+    /// How long it may go without a part, in seconds: the larger the parts, the longer one
+    /// takes. `deadline_seconds` is for the smallest parts.
+    #[must_use]
+    pub fn patience_seconds(&self, deadline_seconds: u64) -> u64 {
+        deadline_seconds.saturating_mul(self.part_size_bytes.div_ceil(MIN_PART_BYTES).max(1))
     }
 }
 
@@ -180,6 +254,17 @@ mod tests {
             store_upload: String::new(),
             state: UploadState::Open,
             created_at: Timestamp::UNIX_EPOCH,
+            attempt: 1,
+            accepted: false,
+            reason: None,
+        }
+    }
+
+    fn part(number: u32, size_bytes: u64, md5: &str) -> Part {
+        Part {
+            number,
+            size_bytes,
+            md5: md5.to_owned(),
         }
     }
 
@@ -197,12 +282,55 @@ mod tests {
     }
 
     #[test]
-    fn a_short_part_is_missing() {
+    fn a_short_or_damaged_part_is_missing() {
         let upload = upload(20 * MIB);
         assert_eq!(upload.part_count(), 3);
-        assert_eq!(upload.missing_parts(&[(1, 8 * MIB), (3, 1)]), [2, 3]);
+        let none = BTreeMap::new();
+        let arrived = [part(1, 8 * MIB, "aa"), part(3, 1, "cc")];
+        assert_eq!(upload.missing_parts(&arrived, &none), [2, 3]);
+        let arrived = [
+            part(1, 8 * MIB, "aa"),
+            part(2, 8 * MIB, "bb"),
+            part(3, 4 * MIB, "cc"),
+        ];
+        assert_eq!(upload.missing_parts(&arrived, &none), [0_u32; 0]);
+        let stated = BTreeMap::from([(1, "AA".to_owned()), (2, "ff".to_owned())]);
+        assert_eq!(upload.missing_parts(&arrived, &stated), [2]);
         assert_eq!(upload.part_bytes(0), None);
         assert_eq!(upload.part_bytes(4), None);
+    }
+
+    #[test]
+    fn what_was_taken_up_is_not_given_up_and_what_was_given_up_stays_so() {
+        let taken = upload(1).accept();
+        assert_eq!(
+            (taken.state, taken.accepted),
+            (UploadState::Completed, true)
+        );
+        let kept = taken.clone().end(UploadState::Abandoned, "late");
+        assert_eq!(kept, taken);
+        let given_up = upload(1).end(UploadState::Abandoned, "stalled");
+        assert_eq!(given_up.reason.as_deref(), Some("stalled"));
+        let kept = given_up.clone().end(UploadState::Cancelled, "late");
+        assert_eq!(kept, given_up);
+        assert_eq!(given_up.accept().state, UploadState::Abandoned);
+    }
+
+    #[test]
+    fn larger_parts_have_more_time() {
+        assert_eq!(upload(20 * MIB).patience_seconds(900), 900);
+        let film = upload(16 << 30);
+        assert_eq!(film.part_size_bytes, 64 * MIB);
+        assert_eq!(film.patience_seconds(900), 7200);
+    }
+
+    #[test]
+    fn an_upload_of_an_older_form_is_in_its_first_attempt() {
+        let mut body = serde_json::to_value(upload(1)).unwrap();
+        body.as_object_mut().unwrap().remove("attempt");
+        body.as_object_mut().unwrap().remove("accepted");
+        let read: Upload = serde_json::from_value(body).unwrap();
+        assert_eq!((read.attempt, read.accepted), (1, false));
     }
 
     #[test]

@@ -21,14 +21,17 @@ pub struct ApiRequest {
     pub body: Vec<u8>,
 }
 
+/// The media type of a page for people.
+pub const HTML: &str = "text/html; charset=utf-8";
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiResponse {
     /// The status code.
     pub status: u16,
-    /// `application/json`, or `application/problem+json` for errors.
+    /// `application/json`, `application/problem+json` for errors, or [`HTML`].
     pub content_type: &'static str,
-    /// The body; `Null` for none.
+    /// The body; `Null` for none. A page is one text.
     pub body: Value,
 }
 
@@ -40,6 +43,16 @@ impl ApiResponse {
             status,
             content_type: "application/json",
             body,
+        }
+    }
+
+    /// A page for people. It may load nothing and run nothing.
+    #[must_use]
+    pub fn html(status: u16, page: String) -> Self {
+        Self {
+            status,
+            content_type: HTML,
+            body: Value::String(page),
         }
     }
 

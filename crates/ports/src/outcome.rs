@@ -37,6 +37,16 @@ pub trait MessageHandler: Send + Sync {
     /// What cannot be handled; the queue redelivers it and in the end buries it in its
     /// dead-letter queue.
     async fn handle(&self, body: &str) -> Result<Outcome, Self::Error>;
+
+    /// The same, for a function that several queues wake and to which it matters which one it
+    /// was: a dead letter does not say where it was buried. `source` is the queue's ARN.
+    ///
+    /// # Errors
+    /// See [`MessageHandler::handle`].
+    async fn handle_from(&self, source: &str, body: &str) -> Result<Outcome, Self::Error> {
+        let _ = source;
+        self.handle(body).await
+    }
 }
 
 /// Answers HTTP requests.

@@ -26,6 +26,12 @@ pub trait Scheduler: Send + Sync {
     /// [`PortError::Schedule`].
     async fn set(&self, deadline: Deadline) -> Result<(), PortError>;
 
+    /// Puts a deadline that is set off, and replaces its message; sets none that is not.
+    ///
+    /// # Errors
+    /// [`PortError::Schedule`].
+    async fn postpone(&self, deadline: Deadline) -> Result<(), PortError>;
+
     /// Removes a deadline; one that is not there is removed already.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! The join: gathers finished chunks as a set and writes playlists. It must never name a
-//! segment that is not in S3, nor say that a video is ready with a chunk missing.
+//! segment that is not in S3, say that a video is ready with a chunk missing, or publish
+//! anything of a making that was given up or replaced.
 //!
 //! Objects are written before the state, the state before the events, and the message is
 //! acknowledged last; so a crash between any two steps is made good by the redelivery.
 
 mod publish;
+mod say;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use cattube_core::playlist::JoinError;
 use cattube_core::storyboard::StoryboardError;
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Table};
+use say::{concerns, news};
 
 /// The sort key of a video's join.
 const SORT_KEY: &str = "join";
@@ -57,6 +60,23 @@ pub enum AssembleError {
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+impl AssembleError {
+    /// Whether the chunks themselves are to blame, so that the same ones fail again.
+    fn is_of_the_chunks(&self) -> bool {
+        match self {
+            Self::Join(_) | Self::Storyboard(_) | Self::Document { .. } => true,
+            Self::Hops | Self::Races { .. } | Self::Contract(_) | Self::Port(_) => false,
+        }
+    }
+}
+
+/// A join with the version that a change must name.
+#[derive(Default)]
+struct Stored {
+    join: Join,
+    version: Option<u64>,
 }
 
 /// The function.
@@ -112,146 +132,142 @@ impl Assembler {
         envelope: &Envelope,
         wrote: &mut bool,
     ) -> Result<&'static str, AssembleError> {
-        let metadata = &envelope.metadata;
-        let partition = metadata.video_id.to_string();
-        let stored = self.table.load(&partition, SORT_KEY).await?;
-        let version = stored.as_ref().map(|item| item.version);
-        let before: Join = match stored {
-            None => Join::default(),
-            Some(item) => serde_json::from_value(item.body).map_err(document("join"))?,
-        };
-        let join = before.clone().evolve(&envelope.event);
-        if join.phase == JoinPhase::Deleted {
-            if *wrote {
-                self.remove_playlists(metadata).await?;
-            }
-            self.save(&partition, version, &before, &join).await?;
-            return Ok("deleted");
-        }
+        let Envelope { metadata, event } = envelope;
+        let before = self.load(metadata).await?;
+        let join = before.join.clone().evolve(event);
         let keys = VideoKeys {
             owner_id: metadata.owner_id,
             video_id: metadata.video_id,
             generation: join.generation,
         };
-        let step = join.step();
-        let mut events = match step {
-            JoinStep::Wait => Vec::new(),
+        let join = self.look_for_reports(&keys, event, join).await?;
+        if matches!(join.phase, JoinPhase::Deleted | JoinPhase::Abandoned) {
+            if *wrote {
+                self.remove_playlists(&keys, join.phase).await?;
+            }
+            self.save(metadata, &before, &join).await?;
+            return Ok("nothing follows");
+        }
+        let overtaken = *wrote;
+        let step = if overtaken {
+            join.step_after_a_race()
+        } else {
+            join.step()
+        };
+        *wrote |= step != JoinStep::Wait;
+        let (join, action) = match self.carry_out(&keys, step, join.clone()).await {
+            Ok(done) => done,
+            Err(error) if error.is_of_the_chunks() => {
+                let failed = self.failed(&keys, metadata, join, &error).await?;
+                (failed, "join failed")
+            }
+            Err(error) => return Err(error),
+        };
+        self.save(metadata, &before, &join).await?;
+        // Seen before: the try that wrote this may have ended before it was published.
+        let again = join == before.join && concerns(event, &join);
+        if again || overtaken {
+            self.restore_finals(&keys, &join).await?;
+        }
+        let news = news(&before.join, &join, again);
+        self.publish(metadata, join.generation, news).await?;
+        Ok(action)
+    }
+
+    /// When the plan is said, what is done is looked for: a chunk whose event was lost is done
+    /// all the same.
+    async fn look_for_reports(
+        &self,
+        keys: &VideoKeys,
+        event: &Event,
+        join: Join,
+    ) -> Result<Join, AssembleError> {
+        let planned = matches!(event, Event::VideoPlanned(_)) && concerns(event, &join);
+        if planned && join.is_gathering() {
+            return Ok(join.found(self.reported(keys).await?));
+        }
+        Ok(join)
+    }
+
+    /// Writes what a step asks for; gives the join after it.
+    async fn carry_out(
+        &self,
+        keys: &VideoKeys,
+        step: JoinStep,
+        mut join: Join,
+    ) -> Result<(Join, &'static str), AssembleError> {
+        let action = match step {
+            JoinStep::Wait => "gathered",
             JoinStep::PublishHead(head) => {
-                *wrote = true;
-                let playable = self.write_head(&keys, head).await?;
+                let playable = self.write_head(keys, head).await?;
                 // Later, longer heads are no news: the playlist says how long it is.
-                let first = join.phase == JoinPhase::Gathering;
-                first.then_some(playable).into_iter().collect()
+                join.playable.get_or_insert(playable);
+                "head published"
             }
             JoinStep::Finish => {
-                *wrote = true;
-                vec![self.write_final(&keys).await?]
+                let written = self.write_final(keys).await?;
+                join.ready = Some(written.ready);
+                join.finals = written.playlists;
+                "finished"
             }
         };
-        let join = join.after(step);
-        self.save(&partition, version, &before, &join).await?;
-        if join == before && concerns(&envelope.event, &join) {
-            // Seen before: the try that wrote this may have ended before it was published,
-            // or have written an older head over the final playlists.
-            events.extend(self.say_again(&keys, &join).await?);
+        Ok((join.after(step), action))
+    }
+
+    /// Writes the final playlists again if one of them is not what it was. Only a writer of a
+    /// head that was overtaken can have done that, and it always ends here: it loses the race
+    /// for the state and tries again, or it dies and its message comes again; when the message
+    /// does, the writer is dead, since a queue hides it for longer than a function may run.
+    async fn restore_finals(&self, keys: &VideoKeys, join: &Join) -> Result<(), AssembleError> {
+        if join.phase == JoinPhase::Ready && self.is_overwritten(&join.finals).await? {
+            self.write_final(keys).await?;
         }
-        self.publish(metadata, join.generation, events).await?;
-        Ok(match step {
-            JoinStep::Wait => "gathered",
-            JoinStep::PublishHead(_) => "head published",
-            JoinStep::Finish => "finished",
+        Ok(())
+    }
+
+    async fn load(&self, metadata: &Metadata) -> Result<Stored, AssembleError> {
+        let partition = metadata.video_id.to_string();
+        let Some(item) = self.table.load(&partition, SORT_KEY).await? else {
+            return Ok(Stored::default());
+        };
+        Ok(Stored {
+            version: Some(item.version),
+            join: serde_json::from_value(item.body).map_err(document("join"))?,
         })
     }
 
     async fn save(
         &self,
-        partition: &str,
-        version: Option<u64>,
-        before: &Join,
+        metadata: &Metadata,
+        before: &Stored,
         join: &Join,
     ) -> Result<(), AssembleError> {
-        if join == before && version.is_some() {
+        if *join == before.join && before.version.is_some() {
             return Ok(());
         }
+        let partition = metadata.video_id.to_string();
         let body = serde_json::to_value(join).map_err(document("join"))?;
-        Ok(self.table.save(partition, SORT_KEY, version, &body).await?)
+        let saved = self.table.save(&partition, SORT_KEY, before.version, &body);
+        Ok(saved.await?)
     }
 
-    async fn publish(
+    /// Removes what was written while the video, or this making of it, came to its end.
+    async fn remove_playlists(
         &self,
-        cause: &Metadata,
-        generation: u32,
-        events: Vec<Event>,
+        keys: &VideoKeys,
+        phase: JoinPhase,
     ) -> Result<(), AssembleError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let generation = generation.to_string();
-        let now = self.clock.now();
-        let envelopes: Vec<_> = events
-            .into_iter()
-            .map(|event| {
-                // One fact a generation, whichever chunk happened to be the last.
-                let attempt = Metadata {
-                    attempt: 1,
-                    ..cause.clone()
-                };
-                Envelope::follow(&attempt, &[&generation], event, now)
-            })
-            .collect();
-        Ok(self.bus.publish(&envelopes).await?)
-    }
-
-    /// The events of a join that stands, for whoever may have missed them.
-    async fn say_again(&self, keys: &VideoKeys, join: &Join) -> Result<Vec<Event>, AssembleError> {
-        match join.phase {
-            JoinPhase::Ready => Ok(vec![self.write_final(keys).await?]),
-            JoinPhase::Playable if join.published_head > 0 => {
-                Ok(vec![self.playable(keys, join.published_head).await?])
-            }
-            JoinPhase::Playable
-            | JoinPhase::Gathering
-            | JoinPhase::Abandoned
-            | JoinPhase::Deleted => Ok(Vec::new()),
-        }
-    }
-
-    async fn remove_playlists(&self, metadata: &Metadata) -> Result<(), AssembleError> {
-        let prefix = media_prefix(metadata.owner_id, metadata.video_id);
+        let prefix = if phase == JoinPhase::Deleted {
+            media_prefix(keys.owner_id, keys.video_id)
+        } else {
+            keys.media_prefix()
+        };
         loop {
-            let keys = self.media.list(&prefix, None).await?;
-            if keys.is_empty() {
+            let found = self.media.list(&prefix, None).await?;
+            if found.is_empty() {
                 return Ok(());
             }
-            self.media.delete(&keys).await?;
+            self.media.delete(&found).await?;
         }
-    }
-}
-
-/// Whether an event is of the generation that the join is about.
-fn concerns(event: &Event, join: &Join) -> bool {
-    match event {
-        Event::VideoPlanned(planned) => planned.generation == join.generation,
-        Event::ChunkTranscoded(transcoded) => transcoded.generation == join.generation,
-        Event::UploadRequested(_)
-        | Event::UploadFailed(_)
-        | Event::VideoUploaded(_)
-        | Event::VideoRejected(_)
-        | Event::PlanFailed(_)
-        | Event::ChunkFailed(_)
-        | Event::VideoPlayable(_)
-        | Event::VideoReady(_)
-        | Event::VideoDeleted(_)
-        | Event::RetryScheduled(_)
-        | Event::UploadResumed(_)
-        | Event::UploadAbandoned(_)
-        | Event::UploadCompleted(_)
-        | Event::JoinFailed(_)
-        | Event::RetryRequested(_)
-        | Event::VideoAbandoned(_)
-        | Event::MessageBuried(_)
-        | Event::HumanRequested(_)
-        | Event::HumanAnswered(_)
-        | Event::RetriesExhausted(_) => false,
     }
 }

@@ -1,12 +1,14 @@
 //! Writes playlists from the plan and the reports: media playlists first, the multivariant
 //! playlist last, so that no player is ever sent where nothing is.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use cattube_contract::Event;
 use cattube_contract::event::{VideoPlayable, VideoReady};
 use cattube_contract::key::VideoKeys;
 use cattube_contract::plan::{ChunkId, Plan, Track};
 use cattube_contract::report::{ChunkReport, StoredReport};
+use cattube_core::digest::sha256_hex;
 use cattube_core::join::ChunkCounts;
 use cattube_core::playlist::{self, Completeness};
 use cattube_core::storyboard::{self, MAX_TILES};
@@ -79,8 +81,15 @@ fn to_ms(plan: &Plan, ticks: i64) -> u64 {
     u64::try_from(i128::from(ticks) * 1000 / timescale).unwrap_or(0)
 }
 
+/// The film as a whole, written.
+pub(crate) struct Written {
+    pub(crate) ready: VideoReady,
+    /// The digests of the playlists that a head has too, by their keys.
+    pub(crate) playlists: BTreeMap<String, String>,
+}
+
 impl Assembler {
-    async fn load_plan(&self, keys: &VideoKeys) -> Result<Plan, AssembleError> {
+    pub(crate) async fn load_plan(&self, keys: &VideoKeys) -> Result<Plan, AssembleError> {
         let key = keys.plan();
         let bytes = self.masters.get(&key).await?;
         let bytes = bytes.ok_or(PortError::ObjectMissing {
@@ -88,6 +97,42 @@ impl Assembler {
             key: key.clone(),
         })?;
         serde_json::from_slice(&bytes).map_err(document(&key))
+    }
+
+    /// The chunks that are reported as done, page by page.
+    pub(crate) async fn reported(&self, keys: &VideoKeys) -> Result<Vec<ChunkId>, AssembleError> {
+        let prefix = keys.reports_prefix();
+        let mut done = Vec::new();
+        let mut last: Option<String> = None;
+        loop {
+            let page = self.masters.list(&prefix, last.as_deref()).await?;
+            done.extend(page.iter().filter_map(|key| keys.chunk_of_report(key)));
+            last = page.last().cloned();
+            if last.is_none() {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Whether one of the final playlists is not what was written. One that is not there was
+    /// removed, and must not come back.
+    pub(crate) async fn is_overwritten(
+        &self,
+        finals: &BTreeMap<String, String>,
+    ) -> Result<bool, AssembleError> {
+        let reads: Vec<_> = finals.keys().map(|key| self.media.get(key)).collect();
+        let found: Vec<_> = stream::iter(reads)
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut differs = false;
+        for (bytes, digest) in found.iter().zip(finals.values()) {
+            let Some(bytes) = bytes else {
+                return Ok(false);
+            };
+            differs |= sha256_hex(bytes) != *digest;
+        }
+        Ok(differs)
     }
 
     async fn load_report(&self, key: String) -> Result<ChunkReport, AssembleError> {
@@ -115,22 +160,24 @@ impl Assembler {
             .await
     }
 
+    /// Returns the digests of the HLS playlists.
     async fn write_playlists(
         &self,
         keys: &VideoKeys,
         plan: &Plan,
         reports: &[ChunkReport],
         completeness: Completeness,
-    ) -> Result<(), AssembleError> {
+    ) -> Result<BTreeMap<String, String>, AssembleError> {
         let cache = match completeness {
             Completeness::Growing => SHORT_LIVED,
             Completeness::Final => LONG_LIVED,
         };
+        let mut digests = BTreeMap::new();
         for name in renditions(plan) {
             let text = playlist::hls_media(plan, reports, &name, completeness)?;
-            self.media
-                .put(text_object(keys.playlist(&name), text, HLS, cache))
-                .await?;
+            let key = keys.playlist(&name);
+            digests.insert(key.clone(), sha256_hex(text.as_bytes()));
+            self.media.put(text_object(key, text, HLS, cache)).await?;
         }
         if completeness == Completeness::Final {
             let text = playlist::dash_manifest(plan, reports)?;
@@ -138,54 +185,44 @@ impl Assembler {
             self.media.put(object).await?;
         }
         let text = playlist::hls_master(plan, reports)?;
-        Ok(self
-            .media
-            .put(text_object(keys.hls_master(), text, HLS, cache))
-            .await?)
+        let key = keys.hls_master();
+        digests.insert(key.clone(), sha256_hex(text.as_bytes()));
+        self.media.put(text_object(key, text, HLS, cache)).await?;
+        Ok(digests)
     }
 
     pub(crate) async fn write_head(
         &self,
         keys: &VideoKeys,
         head: ChunkCounts,
-    ) -> Result<Event, AssembleError> {
+    ) -> Result<VideoPlayable, AssembleError> {
         let plan = self.load_plan(keys).await?;
         let reports = self.load_reports(keys, head_chunks(head)).await?;
         playlist::check_reports(&plan, &reports)?;
         self.write_playlists(keys, &plan, &reports, Completeness::Growing)
             .await?;
-        Ok(playable(keys, &plan, &reports))
+        Ok(VideoPlayable {
+            generation: keys.generation,
+            hls_key: keys.hls_master(),
+            head_ms: to_ms(&plan, video_ticks(&plan, &reports)),
+        })
     }
 
-    /// The event of a head that is published, without writing anything.
-    pub(crate) async fn playable(
-        &self,
-        keys: &VideoKeys,
-        video_head: u32,
-    ) -> Result<Event, AssembleError> {
-        let plan = self.load_plan(keys).await?;
-        let head = ChunkCounts {
-            video: video_head,
-            audio: 0,
-        };
-        let reports = self.load_reports(keys, head_chunks(head)).await?;
-        Ok(playable(keys, &plan, &reports))
-    }
-
-    pub(crate) async fn write_final(&self, keys: &VideoKeys) -> Result<Event, AssembleError> {
+    pub(crate) async fn write_final(&self, keys: &VideoKeys) -> Result<Written, AssembleError> {
         let plan = self.load_plan(keys).await?;
         let chunks: Vec<_> = plan.chunk_ids().collect();
         let reports = self.load_reports(keys, chunks).await?;
         playlist::check_reports(&plan, &reports)?;
         self.write_storyboard(keys, &plan, &reports).await?;
-        self.write_playlists(keys, &plan, &reports, Completeness::Final)
+        let playlists = self
+            .write_playlists(keys, &plan, &reports, Completeness::Final)
             .await?;
         let segments = || {
             let renditions = reports.iter().flat_map(|report| report.renditions.values());
             renditions.flat_map(|rendition| &rendition.segments)
         };
         let seams = reports.iter().filter_map(|report| report.seam);
-        Ok(Event::VideoReady(VideoReady {
+        let ready = VideoReady {
             generation: keys.generation,
             hls_key: keys.hls_master(),
             dash_key: keys.dash_manifest(),
@@ -194,7 +231,8 @@ impl Assembler {
             duration_ms: to_ms(&plan, video_ticks(&plan, &reports)),
             size_bytes: segments().map(|segment| segment.size_bytes).sum(),
             frame_count: seams.map(|seam| u64::from(seam.frame_count)).sum(),
-        }))
+        };
+        Ok(Written { ready, playlists })
     }
 
     async fn load_thumbnail(&self, key: String, pts: i64) -> Result<(i64, Vec<u8>), AssembleError> {
@@ -242,12 +280,4 @@ impl Assembler {
         let object = text_object(keys.storyboard_vtt(), text, "text/vtt", LONG_LIVED);
         Ok(self.media.put(object).await?)
     }
-}
-
-fn playable(keys: &VideoKeys, plan: &Plan, reports: &[ChunkReport]) -> Event {
-    Event::VideoPlayable(VideoPlayable {
-        generation: keys.generation,
-        hls_key: keys.hls_master(),
-        head_ms: to_ms(plan, video_ticks(plan, reports)),
-    })
 }

@@ -3,23 +3,26 @@
 //! whether anything reads there, nor keep anything of its own: the same event again gives
 //! the same ids, and whoever consumes them sees that.
 
+mod heard;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::command::PlanVideo;
-use cattube_contract::envelope::SCHEMA;
+use cattube_contract::command::{CheckJob, PlanVideo};
+use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{MasterLocation, UploadFailed, VideoRejected, VideoUploaded};
 use cattube_contract::{
-    Command, CommandMessage, ContractError, Envelope, Event, EventId, Fault, Metadata, OwnerId,
-    excerpt, read_json,
+    Command, CommandMessage, ContractError, Envelope, Event, Metadata, OwnerId,
 };
-use cattube_core::intake::{self, Arrival, Identity, Verdict};
+use cattube_core::intake::{self, Verdict};
+use cattube_core::retry::job_deadline_name;
 use cattube_ports::objects::ObjectHead;
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::queue::OutgoingMessage;
-use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Queue};
+use cattube_ports::scheduler::Deadline;
+use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Queue, Scheduler};
 use jiff::Timestamp;
-use serde::Deserialize;
 
 /// A redo is a new generation; what arrives is the first.
 const FIRST_GENERATION: u32 = 1;
@@ -27,9 +30,12 @@ const FIRST_GENERATION: u32 = 1;
 /// Why a message cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// The body is no `Object Created` event of S3.
+    /// The body is neither an `Object Created` event of S3 nor one of an upload's end.
     #[error("S3 event: {0}")]
     Event(String),
+    /// The message went in a circle.
+    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
+    Hops,
     /// Something of ours does not serialise.
     #[error(transparent)]
     Contract(#[from] ContractError),
@@ -46,49 +52,14 @@ pub struct Ingest {
     pub bus: Arc<dyn Bus>,
     /// The `jobs` queue.
     pub jobs: Arc<dyn Queue>,
+    /// The deadlines of jobs.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// How long a job may go without progress.
+    pub job_deadline: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Who owns what is dropped into the bucket without the API.
     pub drop_owner: OwnerId,
-}
-
-#[derive(Deserialize)]
-struct S3Event {
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    time: Timestamp,
-    detail: S3Detail,
-}
-
-#[derive(Deserialize)]
-struct S3Detail {
-    bucket: S3Bucket,
-    object: S3Object,
-}
-
-#[derive(Deserialize)]
-struct S3Bucket {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct S3Object {
-    key: String,
-    #[serde(default)]
-    etag: String,
-    sequencer: String,
-}
-
-fn parse(body: &str) -> Result<S3Event, IngestError> {
-    let event: S3Event = read_json(body.as_bytes()).map_err(IngestError::Event)?;
-    if event.detail_type == "Object Created" {
-        Ok(event)
-    } else {
-        let name = excerpt(&event.detail_type, 80);
-        Err(IngestError::Event(format!(
-            "detail-type: expected `Object Created`, got {name:?}"
-        )))
-    }
 }
 
 #[async_trait]
@@ -96,37 +67,30 @@ impl MessageHandler for Ingest {
     type Error = IngestError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, IngestError> {
-        let event = parse(body)?;
-        let arrival = Arrival {
-            bucket: &event.detail.bucket.name,
-            key: &event.detail.object.key,
-            sequencer: &event.detail.object.sequencer,
-            written_at: event.time,
-        };
-        let identity = intake::identify(&arrival, self.drop_owner);
-        let cause = root(&arrival, &identity);
-        let head = match &identity.key {
-            Ok(_) => self.objects.head(arrival.key).await?,
+        let heard = heard::read(body, self.drop_owner)?;
+        let cause = &heard.cause;
+        let head = match &heard.identity.key {
+            Ok(_) => self.objects.head(&heard.key).await?,
             Err(_) => None,
         };
-        if let (Ok(_), None) = (&identity.key, &head) {
-            return Ok(Outcome::of("gone already", &cause));
+        if let (Ok(_), None) = (&heard.identity.key, &head) {
+            return Ok(Outcome::of("gone already", cause));
         }
         let head = head.unwrap_or(ObjectHead {
             size_bytes: 0,
             etag: String::new(),
             metadata: std::collections::BTreeMap::new(),
         });
-        let told = &event.detail.object.etag;
-        if identity.key.is_ok() && !told.is_empty() && head.etag != *told {
+        let told = &heard.etag;
+        if heard.identity.key.is_ok() && !told.is_empty() && head.etag != *told {
             // The key was written again: that writing has an event of its own.
-            return Ok(Outcome::of("superseded", &cause));
+            return Ok(Outcome::of("superseded", cause));
         }
-        match intake::judge(&identity.key, head.size_bytes, &head.metadata) {
+        match intake::judge(&heard.identity.key, head.size_bytes, &head.metadata) {
             Verdict::Accept { title, sizes } => {
                 let uploaded = VideoUploaded {
                     master: MasterLocation {
-                        key: arrival.key.to_owned(),
+                        key: heard.key.clone(),
                         etag: head.etag,
                         size_bytes: head.size_bytes,
                     },
@@ -134,37 +98,26 @@ impl MessageHandler for Ingest {
                     sizes,
                     generation: FIRST_GENERATION,
                 };
-                self.accept(&cause, uploaded).await
+                self.accept(cause, uploaded).await
             }
             Verdict::Reject { code, reason } => {
                 let event = Event::VideoRejected(VideoRejected { code, reason });
-                self.state(&cause, event, "rejected").await
+                self.state(cause, &[], event, "rejected").await
             }
-            Verdict::Mismatch { reason } => {
-                let fault = Fault::Permanent;
+            Verdict::Mismatch { fault, reason } => {
                 let event = Event::UploadFailed(UploadFailed {
                     fault,
                     reason,
                     missing_part_count: None,
                 });
-                self.state(&cause, event, "mismatched").await
+                // A failure of the upload's attempt, apart from those that it states itself.
+                let cause = Metadata {
+                    attempt: heard.attempt,
+                    ..cause.clone()
+                };
+                self.state(&cause, &[&head.etag], event, "mismatched").await
             }
         }
-    }
-}
-
-/// The metadata of the outside fact: S3 wrote this object.
-fn root(arrival: &Arrival<'_>, identity: &Identity) -> Metadata {
-    let subject = [arrival.bucket, arrival.key, arrival.sequencer];
-    Metadata {
-        event_id: EventId::derive("Object Created", &subject),
-        video_id: identity.video_id,
-        owner_id: identity.owner_id,
-        caused_by: None,
-        attempt: 1,
-        hop: 0,
-        schema: SCHEMA,
-        occurred_at: arrival.written_at,
     }
 }
 
@@ -172,10 +125,11 @@ impl Ingest {
     async fn state(
         &self,
         cause: &Metadata,
+        subject: &[&str],
         event: Event,
         action: &'static str,
     ) -> Result<Outcome, IngestError> {
-        let envelope = Envelope::follow(cause, &[], event, self.clock.now());
+        let envelope = Envelope::follow(cause, subject, event, self.clock.now());
         let outcome = Outcome::of(action, &envelope.metadata);
         self.bus.publish(&[envelope]).await?;
         Ok(outcome)
@@ -197,6 +151,9 @@ impl Ingest {
         };
         let event = Event::VideoUploaded(uploaded);
         let envelope = Envelope::follow(cause, &[&generation], event, now);
+        // First of all, so that whatever is lost from here on, somebody looks after the job.
+        let deadline = self.deadline(&envelope.metadata, &job, now)?;
+        self.scheduler.set(deadline).await?;
         let message = CommandMessage {
             metadata: envelope.metadata.follow("PlanVideo", &[&generation], now),
             command: Command::PlanVideo(job),
@@ -205,11 +162,33 @@ impl Ingest {
             body: message.to_body()?,
             group: cause.owner_id.to_string(),
             deduplication_id: Some(format!("{}-{generation}", cause.video_id)),
-            delay: std::time::Duration::ZERO,
+            delay: Duration::ZERO,
         };
         let outcome = Outcome::of("accepted", &envelope.metadata);
         self.bus.publish(&[envelope]).await?;
         self.jobs.send(&[outgoing]).await?;
         Ok(outcome)
+    }
+
+    /// Has somebody look, later, whether the job got on.
+    fn deadline(
+        &self,
+        uploaded: &Metadata,
+        job: &PlanVideo,
+        now: Timestamp,
+    ) -> Result<Deadline, IngestError> {
+        let check = CheckJob {
+            job: job.clone(),
+            reports_seen: None,
+        };
+        let message = CommandMessage {
+            metadata: uploaded.follow("CheckJob", &[&job.generation.to_string()], now),
+            command: Command::CheckJob(check),
+        };
+        Ok(Deadline {
+            name: job_deadline_name(uploaded.video_id, job.generation),
+            at: now.checked_add(self.job_deadline).unwrap_or(Timestamp::MAX),
+            body: message.to_body()?,
+        })
     }
 }

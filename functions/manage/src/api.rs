@@ -3,13 +3,13 @@
 use cattube_contract::envelope::SCHEMA;
 use cattube_contract::event::VideoDeleted;
 use cattube_contract::{Envelope, Event, EventId, Metadata, OwnerId, VideoId};
-use cattube_core::video::{Video, VideoState};
-use cattube_ports::PortError;
+use cattube_core::video::{Removal, Video, VideoState};
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::table::{Item, Query};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::json;
 
-use crate::{Catalogue, ManageError, Stored, TimelineEntry, document, view};
+use crate::{Catalogue, ManageError, TimelineEntry, document, view};
 
 /// Videos or events on a page, unless a client asks for fewer.
 const MAX_PAGE: usize = 100;
@@ -19,6 +19,20 @@ const MAX_CHUNKS: usize = 20_000;
 
 pub(crate) fn not_found() -> ApiResponse {
     ApiResponse::problem(404, "No such video", "you have no video of this id")
+}
+
+/// The metadata of what a client asks of a video: a cause from outside.
+pub(crate) fn request(owner: OwnerId, id: VideoId, name: &str, now: Timestamp) -> Metadata {
+    Metadata {
+        event_id: EventId::derive(name, &[&id.to_string()]),
+        video_id: id,
+        owner_id: owner,
+        caused_by: None,
+        attempt: 1,
+        hop: 0,
+        schema: SCHEMA,
+        occurred_at: now,
+    }
 }
 
 fn page_limit(request: &ApiRequest) -> Result<usize, ApiResponse> {
@@ -152,43 +166,37 @@ impl Catalogue {
         ))
     }
 
-    /// Marks the video as deleted and says so. Its objects go when the event comes back, and
-    /// with every later event of work that was in flight.
-    pub(crate) async fn delete(&self, stored: Stored) -> Result<ApiResponse, ManageError> {
-        let Stored { mut video, version } = stored;
+    /// Marks the video as deleted and says so. Its objects go when the event comes back, with
+    /// every later event of work that was in flight, and by a deadline, which is set first: so
+    /// they go even if the event is lost.
+    pub(crate) async fn delete(
+        &self,
+        owner: OwnerId,
+        id: VideoId,
+    ) -> Result<ApiResponse, ManageError> {
         let now = self.clock.now();
-        if video.state != VideoState::Deleted {
-            video.state = VideoState::Deleted;
-            video.updated_at = now;
-            match self.save(&video, Some(version)).await {
-                Ok(()) => {}
-                Err(PortError::Conflict { .. }) => {
-                    let detail = "the video changed just now; try again";
-                    return Ok(ApiResponse::problem(409, "Conflict", detail));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let id = video.video_id.to_string();
-        let request = Metadata {
-            event_id: EventId::derive("HTTP delete", &[&id]),
-            video_id: video.video_id,
-            owner_id: video.owner_id,
-            caused_by: None,
-            attempt: 1,
-            hop: 0,
-            schema: SCHEMA,
-            occurred_at: now,
+        let cause = request(owner, id, "HTTP delete", now);
+        self.remove_later(&cause, Removal::Video).await?;
+        let delete = |video: Option<Video>| (video.map(|video| video.delete(now)), ());
+        let (Some(video), ()) = self.change(owner, id, delete).await? else {
+            return Ok(not_found());
         };
-        let event = Event::VideoDeleted(VideoDeleted {
-            master_key: video.master_key,
-        });
-        let mut envelope = Envelope::follow(&request, &[], event, now);
-        envelope.metadata.caused_by = None;
-        self.bus.publish(&[envelope]).await?;
+        self.say_deleted(&video).await?;
         Ok(ApiResponse::json(
             202,
-            json!({ "video_id": id, "state": Value::from("deleted") }),
+            json!({ "video_id": id, "state": video.state }),
         ))
+    }
+
+    /// Says that a video is deleted: the same event, however often.
+    pub(crate) async fn say_deleted(&self, video: &Video) -> Result<(), ManageError> {
+        let now = self.clock.now();
+        let cause = request(video.owner_id, video.video_id, "HTTP delete", now);
+        let event = Event::VideoDeleted(VideoDeleted {
+            master_key: video.master_key.clone(),
+        });
+        let mut envelope = Envelope::follow(&cause, &[], event, now);
+        envelope.metadata.caused_by = None;
+        Ok(self.bus.publish(&[envelope]).await?)
     }
 }

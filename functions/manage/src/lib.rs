@@ -1,21 +1,25 @@
 //! Store and manage: the catalogue, fed by every event, and its HTTP API. It must never
-//! steer the work: it only says what was said, deletes what its owner deletes, and shows an
-//! owner nothing of another's.
+//! steer the work: it only says what was said, asks for a new making when a person does,
+//! removes what is not wanted any more, and shows an owner nothing of another's.
 
 mod api;
-mod purge;
+mod records;
+mod redo;
+mod removal;
 mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cattube_contract::envelope::MAX_HOPS;
-use cattube_contract::{ContractError, Envelope, Event, Metadata, OwnerId, VideoId};
-use cattube_core::video::{Video, VideoState};
+use cattube_contract::event::Answer;
+use cattube_contract::{
+    Command, CommandMessage, ContractError, Envelope, Event, Metadata, OwnerId, VideoId,
+};
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
-use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Table};
-use jiff::Timestamp;
+use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Scheduler, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,6 +33,9 @@ pub enum ManageError {
     /// The message went in a circle.
     #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
     Hops,
+    /// The queue brought a command for somebody else.
+    #[error("expected PurgeVideo, got another command")]
+    Command,
     /// A document of ours does not parse or serialise.
     #[error("{document}: {reason}")]
     Document {
@@ -61,6 +68,10 @@ pub struct Catalogue {
     pub table: Arc<dyn Table>,
     /// The bus.
     pub bus: Arc<dyn Bus>,
+    /// Deadlines, each a command to this function.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// How long what was replaced is kept, and when what was deleted is removed again.
+    pub purge_delay: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where the media bucket is served, without a trailing slash.
@@ -75,12 +86,6 @@ pub(crate) struct TimelineEntry {
     pub(crate) data: Value,
 }
 
-/// A record with the version that a change must name.
-pub(crate) struct Stored {
-    pub(crate) video: Video,
-    pub(crate) version: u64,
-}
-
 fn document(document: impl Into<String>) -> impl FnOnce(serde_json::Error) -> ManageError {
     let document = document.into();
     move |error| ManageError::Document {
@@ -89,144 +94,50 @@ fn document(document: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Ma
     }
 }
 
-/// Where an event stands in its video's partition. A finished chunk stands under its own
-/// name, so that one finished twice counts once.
-fn timeline_key(envelope: &Envelope, first_at: Timestamp) -> String {
-    if let Event::ChunkTranscoded(transcoded) = &envelope.event {
-        return format!("chunk#{:08}#{}", transcoded.generation, transcoded.chunk);
-    }
-    // Milliseconds in a fixed width sort as time does.
-    let at_ms = first_at.as_millisecond();
-    format!("event#{at_ms:014}#{}", envelope.metadata.event_id)
-}
-
 #[async_trait]
 impl MessageHandler for Catalogue {
     type Error = ManageError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, ManageError> {
+        let shape = serde_json::from_str::<Value>(body);
+        if shape.is_ok_and(|shape| shape.get("command").is_some()) {
+            return self.obey(&CommandMessage::parse(body)?).await;
+        }
         let envelope = Envelope::parse_bus_event(body)?;
-        if envelope.metadata.hop > MAX_HOPS {
+        let Envelope { metadata, event } = &envelope;
+        if metadata.hop > MAX_HOPS {
             return Err(ManageError::Hops);
+        }
+        if metadata.video_id == VideoId::NONE {
+            return Ok(Outcome::of("of no video", metadata));
         }
         self.note(&envelope).await?;
         let video = self.record(&envelope).await?;
-        if video.state == VideoState::Deleted {
-            // Whatever this event tells of may have left objects behind.
-            self.purge(&video, &envelope).await?;
-            return Ok(Outcome::of("purged", &envelope.metadata));
+        let mut action = "recorded";
+        if self.clear_up(metadata, &video, event).await? {
+            action = "purged";
         }
-        Ok(Outcome::of("recorded", &envelope.metadata))
+        if let Event::HumanAnswered(answered) = event
+            && let Answer::SkipSize(size) = &answered.answer
+        {
+            action = self.skip(metadata, answered, size).await?;
+        }
+        Ok(Outcome::of(action, metadata))
     }
 }
 
 impl Catalogue {
-    /// Adds the event to the timeline, once.
-    async fn note(&self, envelope: &Envelope) -> Result<(), ManageError> {
-        let detail = envelope.to_detail()?;
-        let entry = TimelineEntry {
-            name: envelope.event.name().to_owned(),
-            metadata: envelope.metadata.clone(),
-            data: detail.get("data").cloned().unwrap_or(Value::Null),
+    /// The only commands here are those that the function told itself.
+    async fn obey(&self, message: &CommandMessage) -> Result<Outcome, ManageError> {
+        let CommandMessage { metadata, command } = message;
+        if metadata.hop > MAX_HOPS {
+            return Err(ManageError::Hops);
+        }
+        let Command::PurgeVideo(purge) = command else {
+            return Err(ManageError::Command);
         };
-        let partition = envelope.metadata.video_id.to_string();
-        let first_at = self.first_at(&partition, envelope).await?;
-        let key = timeline_key(envelope, first_at);
-        let body = serde_json::to_value(&entry).map_err(document(key.as_str()))?;
-        self.save_once(&partition, &key, &body).await?;
-        Ok(())
-    }
-
-    /// When the event was said first. Whoever cannot know whether it was heard says it again,
-    /// at another time, and it is the same event still.
-    async fn first_at(
-        &self,
-        partition: &str,
-        envelope: &Envelope,
-    ) -> Result<Timestamp, ManageError> {
-        let at = envelope.metadata.occurred_at;
-        if matches!(envelope.event, Event::ChunkTranscoded(_)) {
-            return Ok(at);
-        }
-        let key = format!("first#{}", envelope.metadata.event_id);
-        let body = serde_json::to_value(at).map_err(document(key.as_str()))?;
-        if self.save_once(partition, &key, &body).await? {
-            return Ok(at);
-        }
-        let standing = self.table.load(partition, &key).await?;
-        let standing = standing.map_or(body, |item| item.body);
-        serde_json::from_value(standing).map_err(document(key))
-    }
-
-    /// Saves an item that never changes; says whether it is new.
-    async fn save_once(
-        &self,
-        partition: &str,
-        key: &str,
-        body: &Value,
-    ) -> Result<bool, ManageError> {
-        match self.table.save(partition, key, None, body).await {
-            Ok(()) => Ok(true),
-            Err(PortError::Conflict { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub(crate) async fn load(
-        &self,
-        owner: OwnerId,
-        video: VideoId,
-    ) -> Result<Option<Stored>, ManageError> {
-        let item = self
-            .table
-            .load(&owner.to_string(), &video.to_string())
-            .await?;
-        let Some(item) = item else {
-            return Ok(None);
-        };
-        let video = serde_json::from_value(item.body).map_err(document(item.sort_key))?;
-        Ok(Some(Stored {
-            video,
-            version: item.version,
-        }))
-    }
-
-    pub(crate) async fn save(&self, video: &Video, expected: Option<u64>) -> Result<(), PortError> {
-        let sort_key = video.video_id.to_string();
-        let body = serde_json::to_value(video).map_err(|error| PortError::Table {
-            operation: "save",
-            key: sort_key.clone(),
-            fault: cattube_contract::Fault::Permanent,
-            reason: error.to_string(),
-        })?;
-        self.table
-            .save(&video.owner_id.to_string(), &sort_key, expected, &body)
-            .await
-    }
-
-    /// Moves the record forward. A finished chunk alone does not touch it, so that a
-    /// thousand workers do not race for one item.
-    async fn record(&self, envelope: &Envelope) -> Result<Video, ManageError> {
-        let metadata = &envelope.metadata;
-        for _ in 0..MAX_RACES {
-            let stored = self.load(metadata.owner_id, metadata.video_id).await?;
-            let version = stored.as_ref().map(|stored| stored.version);
-            let before = stored.map(|stored| stored.video);
-            let known = before.is_some();
-            let before = before.unwrap_or_else(|| Video::new(metadata));
-            let video = before.clone().evolve(envelope);
-            if known && video == before {
-                return Ok(video);
-            }
-            match self.save(&video, version).await {
-                Ok(()) => return Ok(video),
-                Err(PortError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(ManageError::Races {
-            video: metadata.video_id,
-        })
+        let action = self.remove_now(metadata, purge).await?;
+        Ok(Outcome::of(action, metadata))
     }
 }
 
@@ -263,7 +174,8 @@ impl ApiHandler for Catalogue {
         match request.route.as_str() {
             "GET /v1/videos/{id}" => self.get(&stored.video).await,
             "GET /v1/videos/{id}/timeline" => self.timeline(video, &request).await,
-            "DELETE /v1/videos/{id}" => self.delete(stored).await,
+            "DELETE /v1/videos/{id}" => self.delete(owner, video).await,
+            "POST /v1/videos/{id}/retry" => self.retry(owner, video, &request).await,
             _ => Ok(ApiResponse::problem(
                 404,
                 "No such route",

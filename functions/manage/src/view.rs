@@ -1,5 +1,6 @@
 //! Videos and events as clients see them.
 
+use cattube_contract::event::RetryRequested;
 use cattube_core::video::{Video, VideoState};
 use serde_json::{Value, json};
 
@@ -22,6 +23,16 @@ fn playback(video: &Video, base: &str) -> Value {
     }
 }
 
+/// A new making in progress: what is made anew, or all of it.
+fn redo(requested: &RetryRequested) -> Value {
+    let base = requested.base.as_ref();
+    json!({
+        "generation": requested.generation,
+        "from_generation": base.map(|base| base.generation),
+        "of": base.map(|base| &base.redo),
+    })
+}
+
 /// A video in a list.
 pub(crate) fn summary(video: &Video, base: &str) -> Value {
     let plan = video.plan.as_ref();
@@ -31,6 +42,8 @@ pub(crate) fn summary(video: &Video, base: &str) -> Value {
         "title": video.title,
         "state": video.state,
         "generation": video.generation,
+        "generation_served": video.served_generation(),
+        "redo": video.redo_in_progress().map(redo),
         "sizes": video.sizes,
         "created_at": video.created_at,
         "updated_at": video.updated_at,
@@ -50,7 +63,7 @@ pub(crate) fn summary(video: &Video, base: &str) -> Value {
 pub(crate) fn detail(video: &Video, base: &str, waterfall: Vec<Value>) -> Value {
     let mut body = summary(video, base);
     let total = video.plan.as_ref().map(|plan| plan.chunk_count);
-    let finished = video.state == VideoState::Ready;
+    let finished = video.state == VideoState::Ready && !video.is_in_the_making();
     let done = if finished {
         total.unwrap_or(0)
     } else {

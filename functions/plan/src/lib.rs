@@ -3,40 +3,29 @@
 //! nothing by what another worker did: the same master always gives the same plan.
 //!
 //! The plan's object is written when every command is on the queue, so it marks the job as
-//! done: a redelivery that finds it only says so on the bus again.
+//! done: a redelivery that finds it only says so on the bus again, and queues the chunks that
+//! are not done if it is asked to.
 
+mod decide;
 mod probe;
 mod store;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cattube_contract::command::PlanVideo;
 use cattube_contract::envelope::MAX_HOPS;
-use cattube_contract::event::{
-    PlanFailed, RejectionCode, RenditionSummary, VideoPlanned, VideoRejected,
-};
+use cattube_contract::event::{PlanFailed, RejectionCode, VideoRejected};
 use cattube_contract::key::VideoKeys;
-use cattube_contract::plan::{
-    AudioEncoding, Plan, PlannedAudio, PlannedVideo, Quality, VideoEncoding,
-};
+use cattube_contract::plan::{Plan, Quality};
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, Fault, Metadata, excerpt,
 };
-use cattube_core::chunking::{self, TARGET_CHUNK_MS};
-use cattube_core::container::MasterIndex;
-use cattube_core::ladder;
+use cattube_core::redo::{self, NothingLeft};
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::{Bus, Clock, Encoder, Objects, Outcome, PortError, Queue};
-
-/// The rate of all sound that is made.
-const AUDIO_RATE_HZ: i64 = 48_000;
-
-/// Samples in a packet of AAC-LC.
-const AAC_PACKET_SAMPLES: i64 = 1_024;
-
-/// AAC-LC stereo, transparent for most ears.
-const AUDIO_BITRATE_BPS: u64 = 128_000;
+use decide::{make_plan, summarise};
 
 /// Why a message cannot be handled, or a plan not be made.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +50,9 @@ pub enum PlanError {
         /// How many were tried.
         reads: usize,
     },
+    /// Nothing would be left to make.
+    #[error(transparent)]
+    NothingLeft(#[from] NothingLeft),
     /// Something does not parse or serialise.
     #[error(transparent)]
     Contract(#[from] ContractError),
@@ -85,6 +77,7 @@ impl PlanError {
             | Self::Hops
             | Self::Rejected { .. }
             | Self::Reads { .. }
+            | Self::NothingLeft(_)
             | Self::Contract(_)
             | Self::Document { .. } => Fault::Permanent,
         }
@@ -156,114 +149,67 @@ impl Planner {
             generation: job.generation,
         };
         if let Some(plan) = self.stored_plan(&keys).await? {
-            return Ok(("already planned", plan));
+            if !job.requeue {
+                return Ok(("already planned", plan));
+            }
+            let plan = self.requeue(metadata, job, &keys, plan).await?;
+            return Ok(("queued again", plan));
         }
         let index = self.index(&job.master).await?;
-        let plan = make_plan(metadata, job, &index, self.quality);
-        self.queue_chunks(metadata, job, &keys, &plan, &index)
-            .await?;
+        let mut plan = make_plan(metadata, job, &index, self.quality);
+        let old = self.base_plan(&keys, job).await?;
+        if let Some(base) = &job.base {
+            redo::leave_out(&mut plan, old.as_ref(), &base.redo)?;
+        }
+        let (slices, references) = store::lay_out(&plan, &index);
+        plan.slices = references;
+        self.store_slices(&keys, slices).await?;
+        let commands = store::commands(job, &plan, old.as_ref(), &BTreeSet::new());
+        self.send(metadata, commands).await?;
         self.store_plan(&keys, &plan).await?;
         Ok(("planned", plan))
     }
-}
 
-/// The upright size of the picture in square pixels.
-fn upright(index: &MasterIndex) -> (u32, u32) {
-    let video = &index.video;
-    let aspect = video.pixel_aspect;
-    let square = u64::from(video.width_px) * u64::from(aspect.num) / u64::from(aspect.den.max(1));
-    let width_px = u32::try_from(square).unwrap_or(video.width_px).max(1);
-    if video.rotation.swaps_sides() {
-        (video.height_px, width_px)
-    } else {
-        (width_px, video.height_px)
+    /// Queues the chunks of a stored plan that nobody has reported as done.
+    async fn requeue(
+        &self,
+        metadata: &Metadata,
+        job: &PlanVideo,
+        keys: &VideoKeys,
+        mut plan: Plan,
+    ) -> Result<Plan, PlanError> {
+        let done = self.reported(keys).await?;
+        if plan.chunk_ids().all(|chunk| done.contains(&chunk)) {
+            return Ok(plan);
+        }
+        if plan.slices.len() != plan.chunk_ids().count() {
+            // A plan of old does not say where its slices are; the same master gives the same.
+            let index = self.index(&job.master).await?;
+            let (_, references) = store::lay_out(&plan, &index);
+            plan.slices = references;
+        }
+        // The job as it was planned: what asks for it again need not name its base.
+        let planned = plan.job.clone().unwrap_or_else(|| job.clone());
+        let old = self.base_plan(keys, &planned).await?;
+        let commands = store::commands(&planned, &plan, old.as_ref(), &done);
+        self.send(metadata, commands).await?;
+        Ok(plan)
     }
-}
 
-/// Decides everything about the making of a video.
-fn make_plan(metadata: &Metadata, job: &PlanVideo, index: &MasterIndex, quality: Quality) -> Plan {
-    let video = &index.video;
-    let (width_px, height_px) = upright(index);
-    let mut ladder = ladder::choose_renditions(width_px, height_px, video.frame_rate, &job.sizes);
-    for rendition in &mut ladder.renditions {
-        rendition.quality = quality;
-    }
-    let (thumbnail_width_px, thumbnail_height_px) = ladder::thumbnail_box(width_px, height_px);
-    let timescale = i64::from(video.timescale);
-    let mut shift_ticks = chunking::shift_ticks(video);
-    if index.audio.is_some() {
-        // The encoder's priming packet stands one packet before the film's zero.
-        let packet_ticks = (AAC_PACKET_SAMPLES * timescale + AUDIO_RATE_HZ - 1) / AUDIO_RATE_HZ;
-        shift_ticks = shift_ticks.max(packet_ticks);
-    }
-    let encoding = VideoEncoding {
-        timescale: video.timescale,
-        shift_ticks,
-        frame_rate: video.frame_rate,
-        segment_ticks: i64::from(TARGET_CHUNK_MS) * timescale / 1000,
-        rotation: video.rotation,
-        dynamic_range: video.dynamic_range,
-        renditions: ladder.renditions,
-        thumbnail_ticks: thumbnail_ticks(index.duration_ms, timescale),
-        thumbnail_width_px,
-        thumbnail_height_px,
-    };
-    let audio = index.audio.as_ref().map(|track| PlannedAudio {
-        encoding: AudioEncoding {
-            source_rate_hz: track.sample_rate_hz,
-            shift_samples: shift_ticks * AUDIO_RATE_HZ / timescale.max(1),
-            bitrate_bps: AUDIO_BITRATE_BPS,
-        },
-        chunks: chunking::cut_audio(track),
-    });
-    Plan {
-        video_id: metadata.video_id,
-        owner_id: metadata.owner_id,
-        generation: job.generation,
-        duration_ms: index.duration_ms,
-        source_width_px: width_px,
-        source_height_px: height_px,
-        video: PlannedVideo {
-            encoding,
-            chunks: chunking::cut_video(video, TARGET_CHUNK_MS),
-        },
-        audio,
-        skipped_sizes: ladder.skipped_sizes,
-        job: Some(job.clone()),
-    }
-}
-
-/// Thumbnails every two seconds, or rarer where a long film would have over a hundred.
-fn thumbnail_ticks(duration_ms: Option<u64>, timescale: i64) -> i64 {
-    let spread_ms = duration_ms.map_or(0, |duration| duration / 100);
-    let every_ms = i64::try_from(spread_ms).unwrap_or(0).max(2_000);
-    every_ms.saturating_mul(timescale) / 1000
-}
-
-fn count(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-fn summarise(plan: &Plan) -> VideoPlanned {
-    let renditions = &plan.video.encoding.renditions;
-    VideoPlanned {
-        generation: plan.generation,
-        duration_ms: plan.duration_ms,
-        source_width_px: plan.source_width_px,
-        source_height_px: plan.source_height_px,
-        renditions: renditions
-            .iter()
-            .map(|rendition| RenditionSummary {
-                name: rendition.name.clone(),
-                width_px: rendition.width_px,
-                height_px: rendition.height_px,
-            })
-            .collect(),
-        skipped_sizes: plan.skipped_sizes.clone(),
-        video_chunk_count: count(plan.video.chunks.len()),
-        audio_chunk_count: plan
-            .audio
-            .as_ref()
-            .map_or(0, |audio| count(audio.chunks.len())),
+    /// The plan of the making that the job builds on, if it names one and it is there still.
+    async fn base_plan(
+        &self,
+        keys: &VideoKeys,
+        job: &PlanVideo,
+    ) -> Result<Option<Plan>, PlanError> {
+        let Some(base) = &job.base else {
+            return Ok(None);
+        };
+        let generation = base.generation;
+        self.stored_plan(&VideoKeys {
+            generation,
+            ..*keys
+        })
+        .await
     }
 }

@@ -1,16 +1,19 @@
 //! Writes the slices, queues the commands, and keeps the plan.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use cattube_contract::command::{PlanVideo, TranscodeChunk};
 use cattube_contract::key::VideoKeys;
 use cattube_contract::plan::{ChunkId, ChunkWork, Plan, SliceRef, Track};
 use cattube_contract::{Command, CommandMessage, Metadata};
 use cattube_core::container::MasterIndex;
+use cattube_core::redo;
 use cattube_core::slice::{self, Slice};
 use cattube_ports::objects::NewObject;
 use cattube_ports::queue::OutgoingMessage;
 
-use crate::{PlanError, Planner, count};
+use crate::{PlanError, Planner};
 
 fn document(document: &'static str) -> impl FnOnce(serde_json::Error) -> PlanError {
     move |error| PlanError::Document {
@@ -29,37 +32,79 @@ fn work_object(key: String, bytes: Vec<u8>, content_type: &'static str) -> NewOb
     }
 }
 
-/// Every chunk with its slice and its work, video first.
-fn chunk_works(plan: &Plan, index: &MasterIndex) -> Vec<(ChunkId, Slice, ChunkWork)> {
-    let mut works = Vec::new();
-    for (place, range) in plan.video.chunks.iter().enumerate() {
-        let chunk = ChunkId {
-            track: Track::Video,
-            index: count(place),
-        };
-        let work = ChunkWork::Video {
+/// The work of every chunk, in the order of [`Plan::chunk_ids`].
+fn works(plan: &Plan) -> Vec<ChunkWork> {
+    let pictures = plan.video.chunks.iter().enumerate();
+    let pictures = pictures.map(|(place, range)| ChunkWork::Video {
+        range: *range,
+        encoding: plan.video.encoding.clone(),
+        makes_poster: place == 0,
+    });
+    let sound = plan.audio.iter().flat_map(|audio| {
+        audio.chunks.iter().map(|range| ChunkWork::Audio {
             range: *range,
-            encoding: plan.video.encoding.clone(),
-            makes_poster: place == 0,
-        };
-        works.push((chunk, slice::slice_video(index, *range), work));
+            encoding: audio.encoding.clone(),
+        })
+    });
+    pictures.chain(sound).collect()
+}
+
+/// The slices of every chunk, in the order of [`Plan::chunk_ids`].
+fn slices(plan: &Plan, index: &MasterIndex) -> Vec<Slice> {
+    let pictures = plan.video.chunks.iter();
+    let pictures = pictures.map(|range| slice::slice_video(index, *range));
+    let sound = plan.audio.iter().zip(&index.audio);
+    let sound = sound.flat_map(|(audio, track)| {
+        let chunks = audio.chunks.iter();
+        chunks.map(|range| slice::slice_audio(index, track, *range))
+    });
+    pictures.chain(sound).collect()
+}
+
+/// All slices, one behind the other, and where each is.
+pub(crate) fn lay_out(plan: &Plan, index: &MasterIndex) -> (Vec<u8>, Vec<SliceRef>) {
+    let mut object = Vec::new();
+    let mut references = Vec::new();
+    for slice in slices(plan, index) {
+        let bytes = slice.to_bytes();
+        references.push(SliceRef {
+            offset_bytes: length(&object),
+            length_bytes: length(&bytes),
+        });
+        object.extend_from_slice(&bytes);
     }
-    let (Some(audio), Some(track)) = (&plan.audio, &index.audio) else {
-        return works;
-    };
-    for (place, range) in audio.chunks.iter().enumerate() {
-        let chunk = ChunkId {
-            track: Track::Audio,
-            index: count(place),
-        };
-        let encoding = audio.encoding.clone();
-        let work = ChunkWork::Audio {
-            range: *range,
-            encoding,
-        };
-        works.push((chunk, slice::slice_audio(index, track, *range), work));
-    }
-    works
+    (object, references)
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// The commands of a plan's chunks but for those in `done`. `old` is the plan of the making
+/// that the job builds on. Sound goes first: its chunks are the longest, and the head needs
+/// the first of them.
+pub(crate) fn commands(
+    job: &PlanVideo,
+    plan: &Plan,
+    old: Option<&Plan>,
+    done: &BTreeSet<ChunkId>,
+) -> Vec<TranscodeChunk> {
+    let chunks = plan.chunk_ids().zip(&plan.slices).zip(works(plan));
+    let chunks = chunks.filter(|((chunk, _), _)| !done.contains(chunk));
+    let mut commands: Vec<_> = chunks
+        .map(|((chunk, slice), work)| TranscodeChunk {
+            generation: plan.generation,
+            chunk,
+            master: job.master.clone(),
+            slice: slice.clone(),
+            work,
+            reuse: old
+                .zip(job.base.as_ref())
+                .and_then(|(old, base)| redo::reuse(old, plan, &base.redo, chunk)),
+        })
+        .collect();
+    commands.sort_by_key(|command| command.chunk.track == Track::Video);
+    commands
 }
 
 impl Planner {
@@ -78,56 +123,51 @@ impl Planner {
         Ok(self.objects.put(object).await?)
     }
 
-    /// Writes all slices as one object, then queues a command a chunk. Sound goes first:
-    /// its chunks are the longest, and the head needs the first of them.
-    pub(crate) async fn queue_chunks(
+    pub(crate) async fn store_slices(
+        &self,
+        keys: &VideoKeys,
+        slices: Vec<u8>,
+    ) -> Result<(), PlanError> {
+        let object = work_object(keys.slices(), slices, "application/octet-stream");
+        Ok(self.objects.put(object).await?)
+    }
+
+    /// The chunks that are reported as done, page by page.
+    pub(crate) async fn reported(&self, keys: &VideoKeys) -> Result<BTreeSet<ChunkId>, PlanError> {
+        let prefix = keys.reports_prefix();
+        let mut done = BTreeSet::new();
+        let mut last: Option<String> = None;
+        loop {
+            let page = self.objects.list(&prefix, last.as_deref()).await?;
+            done.extend(page.iter().filter_map(|key| keys.chunk_of_report(key)));
+            last = page.last().cloned();
+            if last.is_none() {
+                return Ok(done);
+            }
+        }
+    }
+
+    pub(crate) async fn send(
         &self,
         metadata: &Metadata,
-        job: &PlanVideo,
-        keys: &VideoKeys,
-        plan: &Plan,
-        index: &MasterIndex,
+        commands: Vec<TranscodeChunk>,
     ) -> Result<(), PlanError> {
         let now = self.clock.now();
-        let generation = job.generation.to_string();
-        let mut slices = Vec::new();
         let mut messages = Vec::new();
-        for (chunk, slice, work) in chunk_works(plan, index) {
-            let bytes = slice.to_bytes();
-            let reference = SliceRef {
-                offset_bytes: length(&slices),
-                length_bytes: length(&bytes),
-            };
-            slices.extend_from_slice(&bytes);
-            let command = TranscodeChunk {
-                generation: job.generation,
-                chunk,
-                master: job.master.clone(),
-                slice: reference,
-                work,
-                reuse: None,
-            };
-            let subject = [generation.as_str(), &chunk.to_string()];
+        for command in commands {
+            let generation = command.generation.to_string();
+            let subject = [generation.as_str(), &command.chunk.to_string()];
             let message = CommandMessage {
                 metadata: metadata.follow("TranscodeChunk", &subject, now),
                 command: Command::TranscodeChunk(Box::new(command)),
             };
-            let outgoing = OutgoingMessage {
+            messages.push(OutgoingMessage {
                 body: message.to_body()?,
                 group: metadata.owner_id.to_string(),
                 deduplication_id: None,
                 delay: std::time::Duration::ZERO,
-            };
-            messages.push((chunk.track == Track::Video, outgoing));
+            });
         }
-        let object = work_object(keys.slices(), slices, "application/octet-stream");
-        self.objects.put(object).await?;
-        messages.sort_by_key(|(is_video, _)| *is_video);
-        let messages: Vec<_> = messages.into_iter().map(|(_, message)| message).collect();
         Ok(self.chunks.send(&messages).await?)
     }
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -1,29 +1,30 @@
-//! The only place that decides what follows a failure: again after a delay, or no more. It
-//! consumes `*Failed` events and the dead letters of the work queues; it must never do the
-//! work itself, and it knows nothing of who consumes what it says.
+//! The only place that decides what follows a failure, or silence: again after a delay, or no
+//! more. It consumes `*Failed` events, the deadlines of jobs, people's answers and the dead
+//! letters of the other functions; it must never do the work itself, and it knows nothing of
+//! who consumes what it says.
 //!
 //! It keeps no state: a failure's event carries the command and the attempt, the delay is
-//! derived from the event's id, and a command that is sent twice is harmless.
+//! derived from the event's id, what a job has done stands in S3, and a command that is sent
+//! twice is harmless.
 
+mod answers;
+mod buried;
+mod deadlines;
 mod failure;
+mod uploads;
+mod work;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::command::{PlanVideo, TranscodeChunk};
 use cattube_contract::envelope::MAX_HOPS;
-use cattube_contract::event::{ChunkFailed, PlanFailed, RetriesExhausted, RetryScheduled, Stage};
 use cattube_contract::{
-    Command, CommandMessage, ContractError, Envelope, Event, Fault, Metadata, read_json,
+    Command, CommandMessage, ContractError, Envelope, Event, Metadata, read_json,
 };
 use cattube_ports::outcome::MessageHandler;
-use cattube_ports::{Bus, Clock, Outcome, PortError, Queue};
-use failure::{Failure, again, next, outgoing, subject};
-
-/// What a worker that never answered is said to have done.
-const BURIED: &str =
-    "no worker ended this work: each crashed, ran out of time or ran out of memory";
+use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Queue, Scheduler};
 
 /// Why a message cannot be handled.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,12 @@ pub enum RetryError {
     /// The queue brought a command for somebody else.
     #[error("no command for `retry`")]
     Command,
+    /// A message is to go back to a queue that there is not.
+    #[error("queue: nothing can be sent back to {queue:?}")]
+    Queue {
+        /// Its name.
+        queue: String,
+    },
     /// The body is neither an event nor a command.
     #[error("message: {0}")]
     Message(String),
@@ -47,14 +54,28 @@ pub enum RetryError {
 
 /// The function.
 pub struct Retry {
+    /// The masters bucket: what work there is of a job.
+    pub masters: Arc<dyn Objects>,
     /// The bus.
     pub bus: Arc<dyn Bus>,
     /// The `jobs` queue.
     pub jobs: Arc<dyn Queue>,
     /// The `chunks` queue.
     pub chunks: Arc<dyn Queue>,
+    /// The queue of `upload`.
+    pub uploads: Arc<dyn Queue>,
     /// Its own queue, for what it must not send on before a delay is over.
     pub own: Arc<dyn Queue>,
+    /// Messages that nobody could handle.
+    pub parked: Arc<dyn Queue>,
+    /// The ARNs of the dead-letter queues that it reads, by the names of their queues.
+    pub dead_letters: BTreeMap<String, String>,
+    /// The queues that a buried message may go back to, by their names.
+    pub sources: BTreeMap<String, Arc<dyn Queue>>,
+    /// The deadlines of jobs.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// How long a job may go without progress.
+    pub job_deadline: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -73,187 +94,64 @@ impl MessageHandler for Retry {
             return self.handle_command(message).await;
         }
         let envelope = Envelope::parse_bus_event(body)?;
-        let metadata = &envelope.metadata;
-        if metadata.hop > MAX_HOPS {
+        if envelope.metadata.hop > MAX_HOPS {
             return Err(RetryError::Hops);
         }
-        let action = match &envelope.event {
-            Event::PlanFailed(failed) => self.after_plan(metadata, failed).await?,
-            Event::ChunkFailed(failed) => self.after_chunk(metadata, failed).await?,
-            Event::UploadRequested(_)
-            | Event::UploadFailed(_)
-            | Event::VideoUploaded(_)
-            | Event::VideoPlanned(_)
-            | Event::VideoRejected(_)
-            | Event::ChunkTranscoded(_)
-            | Event::VideoPlayable(_)
-            | Event::VideoReady(_)
-            | Event::VideoDeleted(_)
-            | Event::RetryScheduled(_)
-            | Event::UploadResumed(_)
-            | Event::UploadAbandoned(_)
-            | Event::UploadCompleted(_)
-            | Event::JoinFailed(_)
-            | Event::RetryRequested(_)
-            | Event::VideoAbandoned(_)
-            | Event::MessageBuried(_)
-            | Event::HumanRequested(_)
-            | Event::HumanAnswered(_)
-            | Event::RetriesExhausted(_) => "no failure",
-        };
-        Ok(Outcome::of(action, metadata))
+        let action = self.handle_event(&envelope).await?;
+        Ok(Outcome::of(action, &envelope.metadata))
+    }
+
+    async fn handle_from(&self, source: &str, body: &str) -> Result<Outcome, RetryError> {
+        let mut graves = self.dead_letters.iter();
+        match graves.find(|(_, arn)| *arn == source) {
+            Some((queue, _)) => self.bury(queue, body).await,
+            None => self.handle(body).await,
+        }
     }
 }
 
 impl Retry {
-    /// A command is either our own, whose delay is over, or a dead letter of a work queue.
+    /// A command is our own whose delay is over, or a deadline.
     async fn handle_command(&self, message: CommandMessage) -> Result<Outcome, RetryError> {
         let CommandMessage { metadata, command } = message;
         let action = match command {
-            Command::ForwardPlan(job) => {
-                self.forward(&metadata, job).await?;
-                "forwarded"
-            }
-            Command::PlanVideo(job) => {
-                let failed = PlanFailed {
-                    generation: job.generation,
-                    fault: Fault::Permanent,
-                    reason: BURIED.to_owned(),
-                    command: Some(job),
-                };
-                let subject = [failed.generation.to_string(), "buried".to_owned()];
-                self.state(&metadata, &subject, Event::PlanFailed(failed))
-                    .await?;
-                "dead letter stated"
-            }
-            Command::TranscodeChunk(work) => {
-                let failed = ChunkFailed {
-                    generation: work.generation,
-                    chunk: work.chunk,
-                    fault: Fault::Permanent,
-                    reason: BURIED.to_owned(),
-                    command: Some(work),
-                    rendition: None,
-                };
-                let subject = [
-                    failed.generation.to_string(),
-                    failed.chunk.to_string(),
-                    "buried".to_owned(),
-                ];
-                self.state(&metadata, &subject, Event::ChunkFailed(failed))
-                    .await?;
-                "dead letter stated"
-            }
-            Command::CheckUpload(_)
+            Command::ForwardPlan(job) => self.forward(&metadata, job).await?,
+            Command::CheckJob(check) => self.check_job(&metadata, check).await?,
+            Command::PlanVideo(_)
+            | Command::TranscodeChunk(_)
+            | Command::CheckUpload(_)
             | Command::ResumeUpload(_)
-            | Command::CheckJob(_)
             | Command::PurgeVideo(_) => return Err(RetryError::Command),
         };
         Ok(Outcome::of(action, &metadata))
     }
 
-    async fn after_plan(
-        &self,
-        metadata: &Metadata,
-        failed: &PlanFailed,
-    ) -> Result<&'static str, RetryError> {
-        let failure = Failure {
-            metadata,
-            generation: failed.generation,
-            chunk: None,
-            fault: failed.fault,
-            reason: &failed.reason,
-        };
-        let (Some((attempt, delay)), Some(job)) = (again(&failure), &failed.command) else {
-            return self.give_up(&failure).await;
-        };
-        let command = Command::ForwardPlan(job.clone());
-        let message = outgoing(
-            &next(metadata, attempt, "ForwardPlan", &failure, self.clock.now()),
-            command,
-            delay,
-        )?;
-        self.own.send(&[message]).await?;
-        self.schedule(&failure, attempt, delay).await
-    }
-
-    async fn after_chunk(
-        &self,
-        metadata: &Metadata,
-        failed: &ChunkFailed,
-    ) -> Result<&'static str, RetryError> {
-        let failure = Failure {
-            metadata,
-            generation: failed.generation,
-            chunk: Some(failed.chunk),
-            fault: failed.fault,
-            reason: &failed.reason,
-        };
-        let (Some((attempt, delay)), Some(work)) = (again(&failure), &failed.command) else {
-            return self.give_up(&failure).await;
-        };
-        let command = Command::TranscodeChunk(Box::<TranscodeChunk>::clone(work));
-        let message = outgoing(
-            &next(
-                metadata,
-                attempt,
-                "TranscodeChunk",
-                &failure,
-                self.clock.now(),
-            ),
-            command,
-            delay,
-        )?;
-        self.chunks.send(&[message]).await?;
-        self.schedule(&failure, attempt, delay).await
-    }
-
-    /// Puts a job whose delay is over on the `jobs` queue, as a new message of its attempt.
-    async fn forward(&self, metadata: &Metadata, job: PlanVideo) -> Result<(), RetryError> {
-        let id = format!(
-            "{}-{}-{}",
-            metadata.video_id, job.generation, metadata.attempt
-        );
-        let now = self.clock.now();
-        let metadata = metadata.follow("PlanVideo", &[&job.generation.to_string()], now);
-        let mut message = outgoing(&metadata, Command::PlanVideo(job), Duration::ZERO)?;
-        message.deduplication_id = Some(id);
-        Ok(self.jobs.send(&[message]).await?)
-    }
-
-    async fn schedule(
-        &self,
-        failure: &Failure<'_>,
-        next_attempt: u32,
-        delay: Duration,
-    ) -> Result<&'static str, RetryError> {
-        let event = Event::RetryScheduled(RetryScheduled {
-            generation: failure.generation,
-            chunk: failure.chunk,
-            next_attempt,
-            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            reason: failure.reason.to_owned(),
-            stage: Stage::Work,
-        });
-        self.state(failure.metadata, &subject(failure), event)
-            .await?;
-        Ok("retry scheduled")
-    }
-
-    async fn give_up(&self, failure: &Failure<'_>) -> Result<&'static str, RetryError> {
-        let event = Event::RetriesExhausted(RetriesExhausted {
-            generation: failure.generation,
-            chunk: failure.chunk,
-            attempts: failure.metadata.attempt,
-            fault: failure.fault,
-            reason: failure.reason.to_owned(),
-            stage: Stage::Work,
-            work: None,
-            rendition: None,
-        });
-        self.state(failure.metadata, &subject(failure), event)
-            .await?;
-        Ok("retries exhausted")
+    async fn handle_event(&self, envelope: &Envelope) -> Result<&'static str, RetryError> {
+        let metadata = &envelope.metadata;
+        match &envelope.event {
+            Event::PlanFailed(failed) => self.after_plan(metadata, failed).await,
+            Event::ChunkFailed(failed) => self.after_chunk(metadata, failed).await,
+            Event::JoinFailed(failed) => self.after_join(metadata, failed).await,
+            Event::UploadFailed(failed) => self.after_upload(metadata, failed).await,
+            Event::RetryRequested(requested) => self.begin(metadata, requested).await,
+            Event::HumanAnswered(answered) => self.after_answer(metadata, answered).await,
+            Event::VideoReady(ready) => self.unwatch(metadata, ready.generation).await,
+            Event::VideoAbandoned(given_up) => self.unwatch(metadata, given_up.generation).await,
+            // They say of no making in particular.
+            Event::VideoRejected(_) | Event::VideoDeleted(_) => self.unwatch_all(metadata).await,
+            Event::UploadRequested(_)
+            | Event::VideoUploaded(_)
+            | Event::VideoPlanned(_)
+            | Event::ChunkTranscoded(_)
+            | Event::VideoPlayable(_)
+            | Event::RetryScheduled(_)
+            | Event::UploadResumed(_)
+            | Event::UploadAbandoned(_)
+            | Event::UploadCompleted(_)
+            | Event::MessageBuried(_)
+            | Event::HumanRequested(_)
+            | Event::RetriesExhausted(_) => Ok("no failure"),
+        }
     }
 
     async fn state(

@@ -9,12 +9,13 @@ use cattube_contract::media::TickRange;
 use cattube_contract::plan::{AudioEncoding, ChunkId, ChunkWork, VideoEncoding};
 use cattube_contract::report::{ChunkReport, FrameMark, RenditionReport, Seam, SegmentReport};
 use cattube_core::encode::{self, SliceInput};
-use cattube_core::package::{self, InitSegment, PackageError, Segment};
+use cattube_core::package::{self, Encoded, InitSegment, PackageError, Segment};
 use cattube_core::slice::Slice;
 use cattube_ports::Workspace;
 
+use crate::TranscodeError;
 use crate::fetch::FILE;
-use crate::{Job, TranscodeError};
+use crate::reuse::Reused;
 
 /// How long ffmpeg may take: less than the function's own 300 s, so that there is time to
 /// say that it took too long.
@@ -25,7 +26,7 @@ const ENCODE_LIMIT: Duration = Duration::from_secs(270);
 const THREADS: u32 = 2;
 
 /// The name of the sound among the renditions.
-const AUDIO: &str = "audio";
+pub(crate) const AUDIO: &str = "audio";
 
 /// How much of ffmpeg's words goes into an event.
 const REASON_CHARS: usize = 400;
@@ -41,6 +42,7 @@ pub(crate) struct MadeRendition {
 }
 
 /// Everything that came out.
+#[derive(Default)]
 pub(crate) struct Made {
     pub(crate) renditions: Vec<MadeRendition>,
     pub(crate) seam: Option<Seam>,
@@ -49,17 +51,23 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    pub(crate) fn report(&self, chunk: ChunkId, read_bytes: u64) -> ChunkReport {
-        let renditions: BTreeMap<_, _> = self
-            .renditions
-            .iter()
+    /// What was made and what was copied, together.
+    pub(crate) fn report(self, chunk: ChunkId, reused: Reused, read_bytes: u64) -> ChunkReport {
+        let made = self.renditions.iter();
+        let mut renditions: BTreeMap<_, _> = made
             .map(|made| (made.name.clone(), describe(made)))
             .collect();
+        renditions.extend(reused.renditions);
+        let thumbnail_pts = if self.renditions.is_empty() {
+            reused.thumbnail_pts
+        } else {
+            self.thumbnails.iter().map(|(pts, _)| *pts).collect()
+        };
         ChunkReport {
             chunk,
             renditions,
-            seam: self.seam,
-            thumbnail_pts: self.thumbnails.iter().map(|(pts, _)| *pts).collect(),
+            seam: self.seam.or(reused.seam),
+            thumbnail_pts,
             read_bytes,
         }
     }
@@ -83,7 +91,7 @@ fn describe(made: &MadeRendition) -> RenditionReport {
 }
 
 pub(crate) async fn run(
-    job: &Job,
+    work: &ChunkWork,
     slice: &Slice,
     workspace: &mut dyn Workspace,
 ) -> Result<Made, TranscodeError> {
@@ -93,7 +101,7 @@ pub(crate) async fn run(
         stream: slice.stream,
         origin_ticks: slice.origin_ticks,
     };
-    match &job.chunk.work {
+    match work {
         ChunkWork::Video {
             range,
             encoding,
@@ -140,7 +148,43 @@ fn explain(stderr: &str) -> String {
 
 fn bad(file: &str) -> impl FnOnce(PackageError) -> TranscodeError {
     let file = file.to_owned();
-    move |error| TranscodeError::Package { file, error }
+    move |error| TranscodeError::Package {
+        file,
+        rendition: None,
+        error,
+    }
+}
+
+type Packaged = (InitSegment, Vec<Segment>);
+
+fn package_rendition(
+    bytes: &[u8],
+    cut: impl FnOnce(&Encoded<'_>) -> Result<Vec<Segment>, PackageError>,
+) -> Result<Packaged, PackageError> {
+    let encoded = package::read_encoded(bytes)?;
+    Ok((package::init_segment(&encoded)?, cut(&encoded)?))
+}
+
+/// All renditions, or the first that is not as planned. Where none of several is, their common
+/// source is to blame and not the one.
+fn all_or_the_blame(
+    packaged: Vec<(String, Result<Packaged, PackageError>)>,
+) -> Result<Vec<MadeRendition>, TranscodeError> {
+    let any_good = packaged.iter().any(|(_, result)| result.is_ok());
+    let alone = any_good || packaged.len() == 1;
+    let made = |(name, result): (String, Result<Packaged, PackageError>)| match result {
+        Ok((init, segments)) => Ok(MadeRendition {
+            name,
+            init,
+            segments,
+        }),
+        Err(error) => Err(TranscodeError::Package {
+            rendition: alone.then(|| name.clone()),
+            file: name,
+            error,
+        }),
+    };
+    packaged.into_iter().map(made).collect()
 }
 
 /// The frames that the decoder gave must be those that the index promised.
@@ -182,16 +226,13 @@ async fn collect_video(
     let expected = package::expected_pts(&frames, range, encoding);
     let mut renditions = Vec::new();
     for (place, rendition) in encoding.renditions.iter().enumerate() {
-        let file = encode::rendition_file(place);
-        let bytes = workspace.read(&file).await?;
-        let encoded = package::read_encoded(&bytes).map_err(bad(&file))?;
-        renditions.push(MadeRendition {
-            name: rendition.name.clone(),
-            init: package::init_segment(&encoded).map_err(bad(&file))?,
-            segments: package::cut_video_segments(&encoded, &expected, range, encoding)
-                .map_err(bad(&file))?,
-        });
+        let bytes = workspace.read(&encode::rendition_file(place)).await?;
+        let cut = |encoded: &Encoded<'_>| {
+            package::cut_video_segments(encoded, &expected, range, encoding)
+        };
+        renditions.push((rendition.name.clone(), package_rendition(&bytes, cut)));
     }
+    let renditions = all_or_the_blame(renditions)?;
     let mut thumbnails = Vec::new();
     for name in workspace.list().await? {
         if let Some(pts) = encode::thumbnail_pts(&name) {
@@ -218,15 +259,10 @@ async fn collect_audio(
     workspace: &dyn Workspace,
 ) -> Result<Made, TranscodeError> {
     let bytes = workspace.read(encode::AUDIO_FILE).await?;
-    let encoded = package::read_encoded(&bytes).map_err(bad(encode::AUDIO_FILE))?;
-    let rendition = MadeRendition {
-        name: AUDIO.to_owned(),
-        init: package::init_segment(&encoded).map_err(bad(encode::AUDIO_FILE))?,
-        segments: package::cut_audio_segments(&encoded, range, encoding)
-            .map_err(bad(encode::AUDIO_FILE))?,
-    };
+    let cut = |encoded: &Encoded<'_>| package::cut_audio_segments(encoded, range, encoding);
+    let sound = (AUDIO.to_owned(), package_rendition(&bytes, cut));
     Ok(Made {
-        renditions: vec![rendition],
+        renditions: all_or_the_blame(vec![sound])?,
         seam: None,
         thumbnails: Vec::new(),
         poster: None,
@@ -236,6 +272,29 @@ async fn collect_audio(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rendition_is_blamed_if_it_alone_is_wrong() {
+        let good = || {
+            let init = InitSegment {
+                bytes: Vec::new(),
+                codecs: String::new(),
+                sha256: String::new(),
+            };
+            Ok((init, Vec::new()))
+        };
+        let blamed = |results: Vec<Result<Packaged, PackageError>>| {
+            let names = ["1080p", "360p"].map(str::to_owned);
+            let error = all_or_the_blame(names.into_iter().zip(results).collect());
+            error.err().and_then(|error| error.rendition())
+        };
+        let bad = || Err(PackageError::Empty);
+        assert_eq!(blamed(vec![good(), bad()]).as_deref(), Some("360p"));
+        assert_eq!(blamed(vec![bad(), good()]).as_deref(), Some("1080p"));
+        assert_eq!(blamed(vec![bad()]).as_deref(), Some("1080p"));
+        assert_eq!(blamed(vec![bad(), bad()]), None);
+        assert_eq!(blamed(vec![good(), good()]), None);
+    }
 
     #[test]
     fn a_reason_is_for_people() {

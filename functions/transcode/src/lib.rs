@@ -1,10 +1,11 @@
-//! The worker: reads its slice of the master, decodes it once, encodes every size, writes
-//! finished segments, and says so. It must never touch another chunk, join anything, or
+//! The worker: reads its slice of the master, decodes it once, encodes every size (but for
+//! those that it may copy from an older making), writes finished segments, and says so. It must never touch another chunk, join anything, or
 //! count a chunk as done before every object of it is written; the report comes last and
 //! marks the chunk as done, so that a redelivered command only publishes the event again.
 
 mod encode;
 mod fetch;
+mod reuse;
 mod write;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use cattube_contract::command::TranscodeChunk;
 use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{ChunkFailed, ChunkTranscoded};
 use cattube_contract::key::VideoKeys;
+use cattube_contract::plan::ChunkWork;
 use cattube_contract::report::StoredReport;
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, Fault, Metadata, excerpt,
@@ -22,6 +24,7 @@ use cattube_core::package::PackageError;
 use cattube_core::slice::SliceError;
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::{Bus, Clock, Encoder, Objects, Outcome, PortError};
+use encode::Made;
 
 /// Why a message cannot be handled, or a chunk not be made.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +47,10 @@ pub enum TranscodeError {
     /// What ffmpeg made is not what was planned.
     #[error("{file}: {error}")]
     Package {
-        /// Which file.
+        /// Which file, or which rendition's.
         file: String,
+        /// The rendition that it is of, if it is of one alone.
+        rendition: Option<String>,
         /// What is wrong with it.
         error: PackageError,
     },
@@ -84,6 +89,22 @@ impl TranscodeError {
             | Self::Frames { .. }
             | Self::Contract(_)
             | Self::Report(_) => Fault::Permanent,
+        }
+    }
+
+    /// The rendition that alone is to blame, if one is: the encoder makes all of them in one
+    /// run, so of its own failure nobody knows.
+    fn rendition(&self) -> Option<String> {
+        match self {
+            Self::Package { rendition, .. } => rendition.clone(),
+            Self::Command
+            | Self::Hops
+            | Self::Slice(_)
+            | Self::Encoder { .. }
+            | Self::Frames { .. }
+            | Self::Contract(_)
+            | Self::Report(_)
+            | Self::Port(_) => None,
         }
     }
 }
@@ -141,7 +162,7 @@ impl MessageHandler for Worker {
                     fault: error.fault(),
                     reason: excerpt(&error.to_string(), 600),
                     command: Some(Box::new(job.chunk.clone())),
-                    rendition: None,
+                    rendition: error.rendition(),
                 };
                 ("chunk failed", Event::ChunkFailed(failed))
             }
@@ -174,11 +195,11 @@ impl Worker {
             return Ok(("already transcoded", stored.event));
         }
         let started_at = self.clock.now();
-        let slice = self.fetch_recipe(job).await?;
-        let mut workspace = self.encoder.open().await?;
-        self.fetch_slice(job, &slice, workspace.as_mut()).await?;
-        let made = encode::run(job, &slice, workspace.as_mut()).await?;
-        drop(workspace);
+        let reused = self.take_over(job).await?;
+        let (made, read_bytes) = match reused.remaining(&job.chunk.work) {
+            Some(work) => self.encode(job, &work).await?,
+            None => (Made::default(), 0),
+        };
         let written_bytes = self.write_objects(job, &made).await?;
         let event = ChunkTranscoded {
             generation: job.chunk.generation,
@@ -186,12 +207,22 @@ impl Worker {
             worker: self.name.clone(),
             started_at,
             finished_at: self.clock.now(),
-            read_bytes: slice.master_bytes(),
-            written_bytes,
+            read_bytes,
+            written_bytes: written_bytes.saturating_add(reused.size_bytes()),
         };
-        let report = made.report(job.chunk.chunk, slice.master_bytes());
+        let report = made.report(job.chunk.chunk, reused, read_bytes);
         let stored = StoredReport { event, report };
         self.write_report(report_key, &stored).await?;
         Ok(("transcoded", stored.event))
+    }
+
+    /// Runs the encoder on the slice. Returns the bytes fetched of the master beside what
+    /// came out.
+    async fn encode(&self, job: &Job, work: &ChunkWork) -> Result<(Made, u64), TranscodeError> {
+        let slice = self.fetch_recipe(job).await?;
+        let mut workspace = self.encoder.open().await?;
+        self.fetch_slice(job, &slice, workspace.as_mut()).await?;
+        let made = encode::run(work, &slice, workspace.as_mut()).await?;
+        Ok((made, slice.master_bytes()))
     }
 }

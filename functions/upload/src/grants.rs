@@ -6,14 +6,14 @@ use cattube_contract::event::UploadRequested;
 use cattube_contract::{Event, OwnerId, VideoId, read_json};
 use cattube_core::digest::sha256_hex;
 use cattube_core::intake::{encode_title, notes};
-use cattube_core::upload::{Upload, UploadRequest, UploadState, plan_parts};
+use cattube_core::upload::{Look, Upload, UploadRequest, UploadState, plan_parts};
 use cattube_ports::PortError;
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::requests::describe;
-use crate::{UploadError, Uploads, document, master_key};
+use crate::view::describe;
+use crate::{UploadError, Uploads, document, master_key, request};
 
 /// The longest idempotency key, in bytes.
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 200;
@@ -71,7 +71,11 @@ impl Uploads {
             content_type: upload.request.content_type.clone(),
             sizes: upload.request.sizes.clone(),
         });
-        self.publish(owner, video_id, event, upload.created_at)
+        let first = Upload {
+            attempt: 1,
+            ..upload.clone()
+        };
+        self.publish_request(owner, &first, event, upload.created_at)
             .await?;
         Ok(describe(201, &upload))
     }
@@ -104,6 +108,23 @@ impl Uploads {
         Ok(same.then_some(standing.video_id))
     }
 
+    /// Begins an upload in the store. Its notes end up on the object.
+    pub(crate) async fn begin(
+        &self,
+        owner: OwnerId,
+        video_id: VideoId,
+        wanted: &UploadRequest,
+    ) -> Result<String, UploadError> {
+        let metadata = BTreeMap::from([
+            (notes::TITLE.to_owned(), encode_title(&wanted.title)),
+            (notes::SIZES.to_owned(), wanted.sizes.to_text()),
+            (notes::SIZE_BYTES.to_owned(), wanted.size_bytes.to_string()),
+        ]);
+        let key = master_key(owner, video_id);
+        let begun = self.store.begin(&key, &wanted.content_type, &metadata);
+        Ok(begun.await?)
+    }
+
     async fn grant(
         &self,
         owner: OwnerId,
@@ -111,16 +132,7 @@ impl Uploads {
         wanted: UploadRequest,
         part_size_bytes: u64,
     ) -> Result<Upload, UploadError> {
-        let metadata = BTreeMap::from([
-            (notes::TITLE.to_owned(), encode_title(&wanted.title)),
-            (notes::SIZES.to_owned(), wanted.sizes.to_text()),
-            (notes::SIZE_BYTES.to_owned(), wanted.size_bytes.to_string()),
-        ]);
-        let key = master_key(owner, video_id);
-        let store_upload = self
-            .store
-            .begin(&key, &wanted.content_type, &metadata)
-            .await?;
+        let store_upload = self.begin(owner, video_id, &wanted).await?;
         let upload = Upload {
             video_id,
             request: wanted,
@@ -128,11 +140,19 @@ impl Uploads {
             part_size_bytes,
             state: UploadState::Open,
             created_at: self.clock.now(),
+            attempt: 1,
+            accepted: false,
+            reason: None,
         };
+        // Before the upload is written down: none is without a deadline.
+        let cause = request(owner, &upload, upload.created_at);
+        let look = Look::first(&upload, 0, self.deadline.as_secs());
+        self.look_again(&cause, look).await?;
         match self.save(owner, &upload, None).await {
             Ok(()) => Ok(upload),
             Err(UploadError::Port(PortError::Conflict { .. })) => {
                 // The same request came twice at once; the other one's upload stands.
+                let key = master_key(owner, video_id);
                 self.store.abort(&key, &upload.store_upload).await?;
                 let stored = self.load(owner, video_id).await?;
                 Ok(stored.map_or(upload, |stored| stored.upload))

@@ -1,23 +1,30 @@
 //! The upload microservice: grants a multipart upload straight into the bucket, signs its
-//! parts, says what has arrived, completes or cancels. Bytes never pass through it, it never
-//! lets a client choose a key, and it shows an owner nothing of another's.
+//! parts, says what has arrived, completes or cancels. An upload that stalls or fails says so
+//! on the bus, and goes on with its missing parts when it is told to. Bytes never pass through
+//! it, it never lets a client choose a key, it shows an owner nothing of another's, and it
+//! never decides whether a failed upload is tried again.
 
+mod ending;
+mod facts;
 mod grants;
-mod requests;
+mod parts;
+mod rescue;
+mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::envelope::SCHEMA;
+use cattube_contract::envelope::{MAX_HOPS, SCHEMA};
 use cattube_contract::key::MasterKey;
 use cattube_contract::{ContractError, Envelope, Event, EventId, Metadata, OwnerId, VideoId};
 use cattube_core::upload::Upload;
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::ApiHandler;
-use cattube_ports::{Bus, Clock, Entropy, MultipartUploads, Objects, PortError, Table};
+use cattube_ports::{Bus, Clock, Entropy, MultipartUploads, Objects, PortError, Scheduler, Table};
 use jiff::Timestamp;
 
-/// Why a request cannot be answered, by no fault of the client's.
+/// Why a request cannot be answered, by no fault of the client's, or a message not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// A stored document does not parse, or one of ours does not serialise.
@@ -30,7 +37,16 @@ pub enum UploadError {
         /// serde's reason.
         reason: String,
     },
-    /// Something of ours does not serialise.
+    /// The message went in a circle.
+    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
+    Hops,
+    /// The queue brought a command for somebody else.
+    #[error("no command for `upload`")]
+    Command,
+    /// The body is neither an event nor a command.
+    #[error("message: {0}")]
+    Message(String),
+    /// Something does not parse or serialise.
     #[error(transparent)]
     Contract(#[from] ContractError),
     /// A port failed.
@@ -52,6 +68,10 @@ pub struct Uploads {
     pub clock: Arc<dyn Clock>,
     /// Random bits, for new ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Deadlines that come to its own queue.
+    pub deadlines: Arc<dyn Scheduler>,
+    /// How long an upload of the smallest parts may go without one.
+    pub deadline: Duration,
 }
 
 /// A stored upload with the version that a change must name.
@@ -67,10 +87,6 @@ fn document(operation: &'static str, key: &str) -> impl FnOnce(serde_json::Error
         key,
         reason: error.to_string(),
     }
-}
-
-fn not_found() -> ApiResponse {
-    ApiResponse::problem(404, "No such upload", "you have no upload of this id")
 }
 
 impl Uploads {
@@ -100,27 +116,38 @@ impl Uploads {
             .await?)
     }
 
-    async fn publish(
+    /// Publishes what follows from a message.
+    async fn publish(&self, cause: &Metadata, event: Event) -> Result<(), UploadError> {
+        let envelope = Envelope::follow(cause, &[], event, self.clock.now());
+        Ok(self.bus.publish(&[envelope]).await?)
+    }
+
+    /// Publishes what follows from a client's request, which is no event.
+    async fn publish_request(
         &self,
         owner: OwnerId,
-        video: VideoId,
+        upload: &Upload,
         event: Event,
         now: Timestamp,
     ) -> Result<(), UploadError> {
-        let id = video.to_string();
-        let request = Metadata {
-            event_id: EventId::derive("HTTP request", &[&id]),
-            video_id: video,
-            owner_id: owner,
-            caused_by: None,
-            attempt: 1,
-            hop: 0,
-            schema: SCHEMA,
-            occurred_at: now,
-        };
+        let request = request(owner, upload, now);
         let mut envelope = Envelope::follow(&request, &[], event, now);
         envelope.metadata.caused_by = None;
         Ok(self.bus.publish(&[envelope]).await?)
+    }
+}
+
+/// The metadata of a client's request about an upload.
+fn request(owner: OwnerId, upload: &Upload, now: Timestamp) -> Metadata {
+    Metadata {
+        event_id: EventId::derive("HTTP request", &[&upload.video_id.to_string()]),
+        video_id: upload.video_id,
+        owner_id: owner,
+        caused_by: None,
+        attempt: upload.attempt,
+        hop: 0,
+        schema: SCHEMA,
+        occurred_at: now,
     }
 }
 
@@ -153,16 +180,20 @@ impl ApiHandler for Uploads {
             .get("id")
             .and_then(|id| id.parse::<VideoId>().ok())
         else {
-            return Ok(not_found());
+            return Ok(view::not_found());
         };
         let Some(stored) = self.load(owner, video).await? else {
-            return Ok(not_found());
+            return Ok(view::not_found());
         };
+        let upload = &stored.upload;
         match request.route.as_str() {
-            "GET /v1/uploads/{id}" => Ok(requests::describe(200, &stored.upload)),
-            "GET /v1/uploads/{id}/part-urls" => self.sign(owner, &stored.upload, &request).await,
-            "GET /v1/uploads/{id}/parts" => self.arrived(owner, &stored.upload, &request).await,
-            "POST /v1/uploads/{id}/complete" => self.complete(owner, stored).await,
+            "GET /v1/uploads/{id}" => self.show(owner, upload).await,
+            "GET /v1/uploads/{id}/part-urls" => self.sign(owner, upload, &request).await,
+            "GET /v1/uploads/{id}/parts" => self.arrived(owner, upload, &request).await,
+            "POST /v1/uploads/{id}/parts/{number}/failed" => {
+                self.part_failed(owner, upload, &request).await
+            }
+            "POST /v1/uploads/{id}/complete" => self.complete(owner, stored, &request).await,
             "DELETE /v1/uploads/{id}" => self.cancel(owner, stored).await,
             _ => Ok(ApiResponse::problem(
                 404,

@@ -1,19 +1,13 @@
-//! The engine's queues and buckets, by the AWS SDK: the CLI would take a second a look.
+//! The engine's buckets, by the AWS SDK: the CLI would take a second a look.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_s3::Client as S3;
 use aws_sdk_sqs::Client as Sqs;
-use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::{Engine, awaited};
-
-/// How often in a row no message is seen before it is believed: what has left one queue may
-/// be on its way to the next.
-const QUIET_LOOKS: u32 = 15;
+use super::Engine;
 
 /// An object as a listing tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +18,10 @@ pub struct Object {
     pub written_ms: i64,
 }
 
-/// A message that was received and not deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// What it says.
-    pub body: String,
-    /// Its message group.
-    pub group: Option<String>,
-    receipt: String,
-}
-
 pub(super) struct Stores {
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
     s3: S3,
-    sqs: Sqs,
+    pub(super) sqs: Sqs,
 }
 
 impl Stores {
@@ -113,114 +97,5 @@ impl Engine {
             .into_iter()
             .filter_map(|upload| upload.key)
             .collect()
-    }
-
-    /// How many messages a queue (an output's name) has: waiting, in work or delayed.
-    ///
-    /// # Panics
-    /// As [`Engine::objects`].
-    #[must_use]
-    pub fn depth(&self, queue: &str) -> u64 {
-        let request = self.stores.sqs.get_queue_attributes();
-        let request = request
-            .queue_url(self.output(queue))
-            .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
-            .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
-            .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesDelayed);
-        let answer = self.stores.runtime.block_on(request.send());
-        let counts = answer.expect("a queue").attributes.unwrap_or_default();
-        let count = |text: &String| text.parse::<u64>().expect("a number");
-        counts.values().map(count).sum()
-    }
-
-    /// The queues that have messages, with how many: those whose output's name ends so.
-    ///
-    /// # Panics
-    /// If there is no such queue.
-    #[must_use]
-    pub fn backlog(&self, ending: &str) -> Vec<(&str, u64)> {
-        let outputs = self.facts["outputs"].as_object().expect("outputs");
-        let names = outputs.keys().filter(|name| name.ends_with(ending));
-        let depths: Vec<_> = names
-            .map(|name| (name.as_str(), self.depth(name)))
-            .collect();
-        assert!(!depths.is_empty(), "no queue is a …{ending}");
-        depths.into_iter().filter(|(_, depth)| *depth > 0).collect()
-    }
-
-    /// Waits until no queue has a message and none comes.
-    ///
-    /// # Panics
-    /// If that takes longer than `limit`.
-    pub fn await_quiet(&self, limit: Duration) {
-        let mut quiet_looks = 0;
-        awaited("no message in any queue", limit, || {
-            let backlog = self.backlog("QueueUrl");
-            quiet_looks = if backlog.is_empty() {
-                quiet_looks + 1
-            } else {
-                0
-            };
-            if quiet_looks >= QUIET_LOOKS {
-                return Ok(());
-            }
-            Err(format!("{backlog:?}"))
-        });
-    }
-
-    /// Messages of a queue that are visible; each stays in it, unseen for `hidden_seconds`.
-    ///
-    /// # Panics
-    /// As [`Engine::objects`].
-    #[must_use]
-    pub fn receive(&self, queue: &str, hidden_seconds: i32) -> Vec<Received> {
-        let request = self.stores.sqs.receive_message();
-        let request = request
-            .queue_url(self.output(queue))
-            .max_number_of_messages(10)
-            .wait_time_seconds(0)
-            .visibility_timeout(hidden_seconds)
-            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
-        let answer = self.stores.runtime.block_on(request.send());
-        let messages = answer.expect("messages").messages.unwrap_or_default();
-        let received = |message: aws_sdk_sqs::types::Message| Received {
-            body: message.body.unwrap_or_default(),
-            group: message.attributes.and_then(|attributes| {
-                let group = attributes.get(&MessageSystemAttributeName::MessageGroupId);
-                group.cloned()
-            }),
-            receipt: message.receipt_handle.unwrap_or_default(),
-        };
-        messages.into_iter().map(received).collect()
-    }
-
-    /// Lets received messages be seen again at once.
-    ///
-    /// # Panics
-    /// As [`Engine::objects`].
-    pub fn release<'a>(&self, queue: &str, messages: impl IntoIterator<Item = &'a Received>) {
-        for message in messages {
-            let request = self.stores.sqs.change_message_visibility();
-            let request = request
-                .queue_url(self.output(queue))
-                .receipt_handle(&message.receipt)
-                .visibility_timeout(0);
-            let answer = self.stores.runtime.block_on(request.send());
-            answer.expect("the message is seen again");
-        }
-    }
-
-    /// Sends a message.
-    ///
-    /// # Panics
-    /// As [`Engine::objects`].
-    pub fn send(&self, queue: &str, body: &str, group: Option<&str>) {
-        let request = self.stores.sqs.send_message();
-        let request = request
-            .queue_url(self.output(queue))
-            .message_body(body)
-            .set_message_group_id(group.map(str::to_owned));
-        let answer = self.stores.runtime.block_on(request.send());
-        answer.expect("the message is sent");
     }
 }

@@ -1,8 +1,5 @@
 //! Workers that are killed, and functions that cannot run at all.
 
-use std::fs;
-use std::path::Path;
-
 use cattube::Client;
 use cattube::api::VideoState;
 use cattube_contract::key::work_prefix;
@@ -12,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::play::check;
+use super::processes::{encoder_of, is_running};
 use super::stage::{PATIENCE, Stage, await_events, await_ready, await_state, chunk_count, send};
 
 /// A video one of whose chunks was lost.
@@ -21,30 +19,6 @@ pub struct Wounded {
 }
 
 const OWNER: &str = "gwen";
-
-/// The ffmpeg that a process is running.
-fn encoder_of(pid: i32) -> Option<i32> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.find(|child| {
-        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        let fields = stat
-            .rsplit_once(") ")
-            .map(|(_, fields)| fields.to_owned())
-            .unwrap_or_default();
-        let program = fs::read_link(format!("/proc/{child}/exe")).unwrap_or_default();
-        let program = program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        fields.split(' ').nth(1) == Some(&pid.to_string()) && program.starts_with("ffmpeg")
-    })
-}
-
-fn is_running(pid: i32) -> bool {
-    Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok()
-}
 
 fn report_count(stage: &Stage, video_id: &str) -> usize {
     let video: VideoId = video_id.parse().unwrap();

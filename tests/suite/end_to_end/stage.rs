@@ -10,11 +10,14 @@ use cattube::upload::{self, Job, Start};
 use cattube::{Client, Retry};
 use cattube_contract::key::{media_prefix, work_prefix};
 use cattube_contract::{OwnerId, VideoId};
-use cattube_tests::engine::{Engine, awaited};
+use cattube_tests::engine::{Engine, Listener, Setup, awaited};
+use cattube_tests::faulty::FaultyFfmpeg;
 use cattube_tests::masters::make;
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
+
+use crate::faulty;
 
 /// How long a video may take: longer than a chunk is kept from others after a crash (90 s).
 pub const PATIENCE: Duration = Duration::from_mins(4);
@@ -33,6 +36,12 @@ pub struct Clips {
 
 pub struct Stage {
     pub engine: Engine,
+    /// What the functions run.
+    pub ffmpeg: FaultyFfmpeg,
+    /// Hears every event.
+    pub bus: Listener,
+    /// Is told what a person is told.
+    pub people: Listener,
     pub clips: Clips,
     /// For scenarios' own files.
     pub dir: TempDir,
@@ -76,9 +85,21 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let (engine, clips) = thread::scope(|scope| {
             let clips = scope.spawn(|| Clips::make(dir.path()));
-            (Engine::start(name, port), clips.join().unwrap())
+            let setup = Setup {
+                keeps: true,
+                without: &[],
+            };
+            (Engine::start(name, port, setup), clips.join().unwrap())
         });
-        Self { engine, clips, dir }
+        let bin = engine.folder().join("bin");
+        Self {
+            ffmpeg: FaultyFfmpeg::new(faulty::program(), &faulty::real_ffmpeg(), &bin),
+            bus: engine.listen("heard-events"),
+            people: engine.subscribe("heard-notices", "PeopleTopicArn"),
+            engine,
+            clips,
+            dir,
+        }
     }
 
     /// A client of a user.

@@ -30,6 +30,9 @@ use crate::tree;
 const PART_BYTES: u64 = 5;
 const UPLOAD_BYTES: u64 = 14;
 
+/// The size of an uploaded master where a sample does not tell it.
+const UPLOADED_BYTES: u64 = 48_619_520;
+
 /// An empty world whose encoder fails: no sample gets so far.
 pub fn world() -> World {
     let encoder = MemoryEncoder::new(FaultPlan::none(), |_, _| {
@@ -59,13 +62,14 @@ pub fn bus_entries() -> Vec<(String, Value)> {
 /// Puts everything into the world that the sample takes for granted.
 pub async fn set(world: &mut World, sample: &Sample) {
     match sample.function.as_str() {
-        "upload" | "manage" if sample.is_http() => {
-            for (owner, video) in known(&sample.function) {
-                if sample.function == "upload" {
-                    open_upload(world, owner, video).await;
-                } else {
-                    take_in(world, owner, video).await;
-                }
+        "upload" => {
+            for (owner, video) in known("upload") {
+                open_upload(world, owner, video).await;
+            }
+        }
+        "manage" if sample.is_http() => {
+            for (owner, video) in known("manage") {
+                take_in(world, owner, video).await;
             }
         }
         "ingest" | "plan" => {
@@ -116,9 +120,12 @@ fn announced(body: &str) -> Option<(String, ObjectHead)> {
     let body: Value = serde_json::from_str(body).ok()?;
     let object = body
         .pointer("/detail/object")
-        .or(body.pointer("/data/master"))?;
+        .or(body.pointer("/data/master"))
+        .or(body.pointer("/detail/data"))?;
     let key = object["key"].as_str()?.to_owned();
-    let size_bytes = object.get("size").or(object.get("size_bytes"))?.as_u64()?;
+    // The end of an upload tells no size.
+    let size = object.get("size").or(object.get("size_bytes"));
+    let size_bytes = size.map_or(Some(UPLOADED_BYTES), Value::as_u64)?;
     let notes = [
         ("cattube-title", "Maunzi%20am%20Fenster".to_owned()),
         ("cattube-sizes", "1080,720,480,360".to_owned()),
@@ -156,6 +163,9 @@ async fn open_upload(world: &World, owner: OwnerId, video: VideoId) {
         state: UploadState::Open,
         created_at: world.clock.now(),
         store_upload,
+        attempt: 1,
+        accepted: false,
+        reason: None,
     };
     for number in 1..=upload.part_count() {
         let valid_for = std::time::Duration::from_mins(1);
@@ -257,6 +267,9 @@ pub fn published(sample: &Sample) -> Vec<&'static str> {
         "ChunkFailed",
     ];
     let usual = match sample.function.as_str() {
+        "upload" if sample.name.starts_with("check") => "UploadFailed",
+        "upload" if sample.name.starts_with("resume") => "UploadResumed",
+        "upload" => return Vec::new(),
         "ingest" => "VideoUploaded",
         "plan" => "VideoPlanned",
         "transcode" => "ChunkTranscoded",

@@ -15,6 +15,10 @@ const DEFAULT_VISIBILITY: u64 = 30;
 /// Statements on everything, each with its reason: `(role, action)`.
 const WAIVERS: &[(&str, &str)] = &[];
 
+/// Queues that no function reads, each with its reason: what is in them was told of already,
+/// and waits for a person who wants it back.
+const FOR_PEOPLE: &[&str] = &["ParkedQueue"];
+
 /// The queue of dead letters of every queue that has one.
 fn dead_letters(template: &Value) -> BTreeMap<&str, &str> {
     let queues = resources(template, "AWS::SQS::Queue").into_iter();
@@ -35,7 +39,8 @@ pub fn queues(template: &Value) -> Vec<String> {
     let mut broken = Vec::new();
     for (name, queue) in &queues {
         let Some(target) = dead_letters.get(name) else {
-            if !dead_letters.values().any(|target| target == name) {
+            let is_one = dead_letters.values().any(|target| target == name);
+            if !is_one && !FOR_PEOPLE.contains(name) {
                 broken.push(format!("{name} has no dead-letter queue"));
             }
             continue;
@@ -101,7 +106,8 @@ pub fn sources(template: &Value) -> Vec<String> {
             .iter()
             .filter(|function| function.queues.iter().any(|(name, _)| name == queue))
             .count();
-        if readers != 1 {
+        let wanted = usize::from(!FOR_PEOPLE.contains(queue));
+        if readers != wanted {
             broken.push(format!("{queue} wakes {readers} functions"));
         }
     }
@@ -147,7 +153,8 @@ pub fn rights(template: &Value) -> Vec<String> {
 
 /// A role reaches its function's queue and logs and what its environment names, no more.
 pub fn reach(template: &Value) -> Vec<String> {
-    const KINDS: [&str; 5] = [
+    const KINDS: [&str; 6] = [
+        "AWS::SNS::Topic",
         "AWS::SQS::Queue",
         "AWS::S3::Bucket",
         "AWS::DynamoDB::Table",
@@ -197,12 +204,12 @@ pub fn reach(template: &Value) -> Vec<String> {
     broken
 }
 
-/// What a rule cannot deliver is kept, and into a queue no one but its rule puts anything
+/// What a rule cannot deliver is kept, and into a queue no one but its rules put anything
 /// from outside.
 pub fn targets(template: &Value) -> Vec<String> {
     let mut broken = Vec::new();
     let rules = resources(template, "AWS::Events::Rule");
-    let mut fed = BTreeMap::new();
+    let mut fed: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (rule, properties) in &rules {
         for aim in list(&properties["Targets"]) {
             let dead = target(&aim["DeadLetterConfig"]["Arn"]);
@@ -210,49 +217,56 @@ pub fn targets(template: &Value) -> Vec<String> {
                 broken.push(format!("{rule} has a target without DeadLetterConfig"));
             }
             for queue in target(&aim["Arn"]).into_iter().chain(dead) {
-                if fed.insert(queue, *rule).is_some_and(|other| other != *rule) {
-                    broken.push(format!("{queue} is fed by two rules"));
-                }
+                fed.entry(queue).or_default().insert(rule);
             }
         }
     }
-    for (queue, rule) in &fed {
-        let condition =
-            json!({ "ArnEquals": { "aws:SourceArn": { "Fn::GetAtt": format!("{rule}.Arn") } } });
-        let expected = (
-            json!({ "Service": "events.amazonaws.com" }),
-            json!("sqs:SendMessage"),
-            condition,
-        );
-        let policies = resources(template, "AWS::SQS::QueuePolicy");
-        let about = policies.values().filter(|policy| {
-            list(&policy["Queues"])
-                .into_iter()
-                .any(|item| target(item) == Some(queue))
-        });
-        let about = about.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
-        let about = about.filter(|statement| {
-            list(&statement["Resource"])
-                .into_iter()
-                .any(|item| target(item) == Some(queue))
-        });
-        let allowed: Vec<_> = about
-            .filter(|statement| statement["Effect"] == "Allow")
-            .map(|statement| {
-                (
-                    statement["Principal"].clone(),
-                    statement["Action"].clone(),
-                    statement["Condition"].clone(),
-                )
-            })
-            .collect();
-        if allowed != [expected] {
+    for (queue, rules) in &fed {
+        let mut allowed = allowed(template, queue);
+        let mut expected: Vec<_> = rules.iter().map(|rule| permission(rule)).collect();
+        allowed.sort_by_key(Value::to_string);
+        expected.sort_by_key(Value::to_string);
+        if allowed != expected {
+            let rules: Vec<_> = rules.iter().copied().collect();
             broken.push(format!(
-                "{rule}, and only it, must be allowed to send to {queue}"
+                "{}, and only it, must be allowed to send to {queue}",
+                rules.join(", ")
             ));
         }
     }
     broken
+}
+
+/// How a rule is let send to a queue.
+fn permission(rule: &str) -> Value {
+    json!({
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Condition": { "ArnEquals": { "aws:SourceArn": { "Fn::GetAtt": format!("{rule}.Arn") } } },
+    })
+}
+
+/// Whom a queue's policies let do what.
+fn allowed(template: &Value, queue: &str) -> Vec<Value> {
+    let policies = resources(template, "AWS::SQS::QueuePolicy");
+    let concerns = |items: &Value| {
+        let items = list(items).into_iter();
+        items.filter_map(target).any(|item| item == queue)
+    };
+    let about = policies
+        .values()
+        .filter(|policy| concerns(&policy["Queues"]))
+        .flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]))
+        .filter(|statement| concerns(&statement["Resource"]) && statement["Effect"] == "Allow");
+    about
+        .map(|statement| {
+            json!({
+                "Principal": statement["Principal"],
+                "Action": statement["Action"],
+                "Condition": statement["Condition"],
+            })
+        })
+        .collect()
 }
 
 /// Masters and media are private, and parts of uploads that nobody completes go away.

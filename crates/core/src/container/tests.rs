@@ -368,6 +368,26 @@ fn fragments_are_read() {
 }
 
 #[test]
+fn a_run_cannot_promise_millions_of_samples_out_of_nothing() {
+    let promising = |size_each: u32| {
+        let mut file = fragmented(0);
+        let place = |file: &[u8], kind: &[u8]| {
+            let found = file.windows(4).position(|window| window == kind);
+            found.unwrap() + 8
+        };
+        let trex = place(&file, b"trex");
+        file[trex + 12..trex + 16].copy_from_slice(&size_each.to_be_bytes());
+        let trun = place(&file, b"trun");
+        // No sizes of their own, and five million samples.
+        file[trun - 2..trun + 4].copy_from_slice(&[0x00, 0x05, 0x00, 0x4c, 0x4b, 0x40]);
+        file
+    };
+    assert_eq!(refused(&promising(0)).0, RejectionCode::Malformed);
+    let (code, reason) = refused(&promising(1));
+    assert_eq!(code, RejectionCode::Truncated, "{reason}");
+}
+
+#[test]
 fn webm_with_cues() {
     let file = webm(100, 10);
     let index = indexed(&file);

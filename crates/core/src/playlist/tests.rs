@@ -67,6 +67,7 @@ fn plan() -> Plan {
         }),
         skipped_sizes: Vec::new(),
         job: None,
+        slices: Vec::new(),
     }
 }
 

@@ -75,6 +75,15 @@ impl Scheduler for MemoryScheduler {
         })
     }
 
+    async fn postpone(&self, deadline: Deadline) -> Result<(), PortError> {
+        let name = deadline.name.clone();
+        self.call("postpone", &name, |deadlines| {
+            if let Some(stands) = deadlines.get_mut(&deadline.name) {
+                *stands = deadline;
+            }
+        })
+    }
+
     async fn remove(&self, name: &str) -> Result<(), PortError> {
         self.call("remove", name, |deadlines| {
             deadlines.remove(name);

@@ -2,7 +2,7 @@
 
 use super::boxes::{child, children, full};
 use super::tables::sane_delta;
-use super::{MAX_SAMPLES, RawSample, Unreadable};
+use super::{MAX_SAMPLES, Movie, RawSample, Unreadable};
 use crate::container::reader::Reader;
 
 /// A `moof` and where it lies in the file.
@@ -22,33 +22,46 @@ struct Defaults {
 }
 
 /// Reads all samples of one track out of the fragments, onto the end of `samples`. Returns
-/// the number of the sample entry that they use; 0 if there are none.
+/// the number of the sample entry that they use; 0 if there are none. As with
+/// [`super::tables::read`], the first sample behind the file's end is a run's last.
 pub(super) fn read(
-    moov: &[u8],
-    fragments: &[Fragment<'_>],
+    movie: &Movie<'_>,
     track_id: u32,
     samples: &mut Vec<RawSample>,
 ) -> Result<u32, Unreadable> {
-    let defaults = track_defaults(moov, track_id);
-    let mut next_dts = samples.last().map_or(0, RawSample::end);
+    let defaults = track_defaults(movie.moov, track_id);
+    let mut track = Sought {
+        id: track_id,
+        file_bytes: movie.size_bytes,
+        next_dts: samples.last().map_or(0, RawSample::end),
+        samples,
+    };
     let mut entry = 0;
-    for fragment in fragments {
+    for fragment in &movie.fragments {
         let mut base = fragment.offset;
         for traf in children(fragment.body).filter(|child| child.kind == *b"traf") {
-            let mut run = read_tfhd(traf.body, defaults, fragment.offset, base)?;
+            let run = read_tfhd(traf.body, defaults, fragment.offset, base)?;
             if run.track_id == track_id {
                 if entry != 0 && entry != run.defaults.entry {
                     return Err(Unreadable::ManyEntries);
                 }
                 entry = run.defaults.entry;
                 if let Some(time) = decode_time(traf.body) {
-                    next_dts = time;
+                    track.next_dts = time;
                 }
             }
-            base = read_runs(traf.body, &mut run, track_id, &mut next_dts, samples)?;
+            base = read_runs(traf.body, &run, &mut track)?;
         }
     }
     Ok(entry)
+}
+
+/// The track whose samples are sought, and what was found of it.
+struct Sought<'a> {
+    id: u32,
+    file_bytes: u64,
+    next_dts: i64,
+    samples: &'a mut Vec<RawSample>,
 }
 
 /// What a `tfhd` says.
@@ -123,13 +136,10 @@ fn decode_time(traf: &[u8]) -> Option<i64> {
 }
 
 /// Reads every `trun`; returns where the last one's data ends.
-fn read_runs(
-    traf: &[u8],
-    run: &mut Run,
-    track_id: u32,
-    next_dts: &mut i64,
-    samples: &mut Vec<RawSample>,
-) -> Result<u64, Unreadable> {
+fn read_runs(traf: &[u8], run: &Run, track: &mut Sought<'_>) -> Result<u64, Unreadable> {
+    // For each sample a size of its own, and any field of its own.
+    const SIZES: u32 = 0x200;
+    const FIELDS: u32 = 0xf00;
     let damaged = Unreadable::Damaged("trun");
     let mut offset = run.base;
     for trun in children(traf).filter(|child| child.kind == *b"trun") {
@@ -143,49 +153,52 @@ fn read_runs(
         if flags & 0x04 != 0 {
             first_flags = Some(reader.u32().ok_or(damaged)?);
         }
-        if run.track_id != track_id && flags & 0x200 == 0 {
+        if run.track_id != track.id && flags & SIZES == 0 {
             let size = u64::from(count).saturating_mul(u64::from(run.defaults.size_bytes));
             offset = offset.checked_add(size).ok_or(damaged)?;
             continue;
         }
+        if count > 0 && flags & FIELDS == 0 && run.defaults.size_bytes == 0 {
+            // Any number of samples out of no bytes at all.
+            return Err(damaged);
+        }
         for _ in 0..count {
             let line = Line::read(&mut reader, flags, run.defaults).ok_or(damaged)?;
             let sample_flags = first_flags.take().unwrap_or(line.flags);
-            if run.track_id == track_id {
-                push(samples, offset, line, sample_flags, next_dts)?;
+            if run.track_id == track.id {
+                track.push(offset, line, sample_flags)?;
             }
             offset = offset
                 .checked_add(u64::from(line.size_bytes))
                 .ok_or(damaged)?;
+            if offset > track.file_bytes {
+                return Ok(offset);
+            }
         }
     }
     Ok(offset)
 }
 
-fn push(
-    samples: &mut Vec<RawSample>,
-    offset: u64,
-    line: Line,
-    flags: u32,
-    next_dts: &mut i64,
-) -> Result<(), Unreadable> {
-    /// `sample_is_non_sync_sample`, and `sample_depends_on` = 1 (§8.8.3.1).
-    const NOT_SYNC: u32 = 0x0101_0000;
-    let count = u32::try_from(samples.len()).unwrap_or(u32::MAX);
-    if count >= MAX_SAMPLES {
-        return Err(Unreadable::TooMany(u64::from(count).saturating_add(1)));
+impl Sought<'_> {
+    fn push(&mut self, offset: u64, line: Line, flags: u32) -> Result<(), Unreadable> {
+        /// `sample_is_non_sync_sample`, and `sample_depends_on` = 1 (§8.8.3.1).
+        const NOT_SYNC: u32 = 0x0101_0000;
+        let count = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
+        if count >= MAX_SAMPLES {
+            return Err(Unreadable::TooMany(u64::from(count).saturating_add(1)));
+        }
+        let sample = RawSample {
+            offset,
+            size_bytes: line.size_bytes,
+            duration: sane_delta(line.duration),
+            dts: self.next_dts,
+            cts: line.cts,
+            is_sync: flags & NOT_SYNC == 0,
+        };
+        self.next_dts = sample.end();
+        self.samples.push(sample);
+        Ok(())
     }
-    let sample = RawSample {
-        offset,
-        size_bytes: line.size_bytes,
-        duration: sane_delta(line.duration),
-        dts: *next_dts,
-        cts: line.cts,
-        is_sync: flags & NOT_SYNC == 0,
-    };
-    *next_dts = sample.end();
-    samples.push(sample);
-    Ok(())
 }
 
 /// One line of a `trun` (ISO/IEC 14496-12 §8.8.8), with what it does not tell filled in.

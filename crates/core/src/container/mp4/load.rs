@@ -95,13 +95,14 @@ fn read_samples(
     if movie.is_too_scattered {
         return Ok((None, 1));
     }
-    let (mut samples, mut number) = match tables::read(track.tables, pcm_frame_bytes) {
-        Ok(tables) => (tables.samples, tables.entry),
-        Err(Unreadable::Damaged(_)) if movie.is_fragmented => (Vec::new(), 0),
-        Err(error) => return Err(error),
-    };
+    let (mut samples, mut number) =
+        match tables::read(track.tables, pcm_frame_bytes, movie.size_bytes) {
+            Ok(tables) => (tables.samples, tables.entry),
+            Err(Unreadable::Damaged(_)) if movie.is_fragmented => (Vec::new(), 0),
+            Err(error) => return Err(error),
+        };
     if movie.is_fragmented {
-        let used = fragments::read(movie.moov, &movie.fragments, track.id, &mut samples)?;
+        let used = fragments::read(movie, track.id, &mut samples)?;
         if number != 0 && used != 0 && number != used {
             return Err(Unreadable::ManyEntries);
         }

@@ -20,7 +20,14 @@ pub(super) struct Tables {
 }
 
 /// Reads the tables. `pcm_frame_bytes` is given for PCM sound: its samples are packed.
-pub(super) fn read(stbl: &[u8], pcm_frame_bytes: Option<u32>) -> Result<Tables, Unreadable> {
+///
+/// The first sample behind the file's end is the last one read: the file is refused for it,
+/// and a table of a few bytes can promise millions of them.
+pub(super) fn read(
+    stbl: &[u8],
+    pcm_frame_bytes: Option<u32>,
+    file_bytes: u64,
+) -> Result<Tables, Unreadable> {
     let sizes = Sizes::read(stbl)?;
     if sizes.count() == 0 {
         return Ok(Tables {
@@ -32,11 +39,17 @@ pub(super) fn read(stbl: &[u8], pcm_frame_bytes: Option<u32>) -> Result<Tables, 
     let entry = chunks.only_entry()?;
     let mut deltas = Runs::read(stbl, *b"stts").ok_or(Unreadable::Damaged("stts"))?;
     let samples = if let Some(frame_bytes) = pcm_frame_bytes {
-        packed(&mut chunks, &mut deltas, sizes.count(), frame_bytes)?
+        packed(
+            &mut chunks,
+            &mut deltas,
+            sizes.count(),
+            frame_bytes,
+            file_bytes,
+        )?
     } else {
         let offsets = Runs::read(stbl, *b"ctts");
         let sync = SyncTable::read(stbl);
-        single(&mut chunks, &sizes, &mut deltas, offsets, sync)?
+        single(&mut chunks, &sizes, &mut deltas, offsets, sync, file_bytes)?
     };
     Ok(Tables { samples, entry })
 }
@@ -47,6 +60,7 @@ fn single(
     deltas: &mut Runs<'_>,
     mut offsets: Option<Runs<'_>>,
     mut sync: SyncTable<'_>,
+    file_bytes: u64,
 ) -> Result<Vec<RawSample>, Unreadable> {
     if sizes.count() > MAX_SAMPLES {
         return Err(Unreadable::TooMany(u64::from(sizes.count())));
@@ -75,6 +89,9 @@ fn single(
             });
             offset = offset.saturating_add(u64::from(size_bytes));
             dts = dts.saturating_add(i64::from(duration));
+            if offset > file_bytes {
+                return Ok(samples);
+            }
         }
     }
     Ok(samples)
@@ -85,6 +102,7 @@ fn packed(
     deltas: &mut Runs<'_>,
     count: u32,
     frame_bytes: u32,
+    file_bytes: u64,
 ) -> Result<Vec<RawSample>, Unreadable> {
     let delta = sane_delta(deltas.next());
     let mut samples = Vec::new();
@@ -119,6 +137,9 @@ fn packed(
             });
             offset = offset.saturating_add(u64::from(size_bytes));
             dts = dts.saturating_add(i64::from(duration));
+            if offset > file_bytes {
+                return Ok(samples);
+            }
         }
     }
     Ok(samples)

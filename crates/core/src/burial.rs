@@ -1,0 +1,222 @@
+//! What a dead letter tells of itself. Whatever its bytes are, it is told of: this must never
+//! refuse one.
+
+use cattube_contract::envelope::MAX_HOPS;
+use cattube_contract::key::MasterKey;
+use cattube_contract::{
+    CommandMessage, ContractError, Envelope, Event, EventId, Metadata, OwnerId, VideoId, excerpt,
+    read_json,
+};
+use serde_json::Value;
+
+/// The longest body that is told on the bus, as JSON; EventBridge takes 256 KiB an entry.
+pub const MAX_TOLD_BYTES: usize = 64 * 1024;
+
+/// How much of a parser's words is told.
+const REASON_CHARS: usize = 300;
+
+/// What is said of a message that nothing is wrong with.
+const NEVER_ENDED: &str = "it came again and again and was never handled to the end: whoever \
+     handles it crashed, ran out of time or memory, or could not reach what it needs";
+
+/// A dead letter, as far as its text tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burial {
+    /// The video it is about, and whose; [`VideoId::NONE`] if it names none.
+    pub video_id: VideoId,
+    /// See `video_id`.
+    pub owner_id: OwnerId,
+    /// Its own id, if it has one of ours.
+    pub caused_by: Option<EventId>,
+    /// Why it could not be handled.
+    pub reason: String,
+    /// It is itself the event of a dead letter: to tell of it again would go on for ever.
+    pub is_burial: bool,
+}
+
+/// Looks at the body of a dead letter.
+#[must_use]
+pub fn examine(body: &str) -> Burial {
+    let value: Value = match read_json(body.as_bytes()) {
+        Ok(value) => value,
+        Err(reason) => return of_nobody(&format!("it is no JSON: {reason}")),
+    };
+    if value.get("command").is_some() {
+        let parsed = CommandMessage::parse(body);
+        let raw = value.get("metadata");
+        return of_ours(parsed.map(|message| message.metadata), raw);
+    }
+    if value.get("source").and_then(Value::as_str) == Some("aws.s3") {
+        return of_arrival(&value);
+    }
+    let parsed = Envelope::parse_bus_event(body);
+    let is_burial = parsed
+        .as_ref()
+        .is_ok_and(|envelope| matches!(envelope.event, Event::MessageBuried(_)));
+    let metadata = parsed.map(|envelope| envelope.metadata);
+    Burial {
+        is_burial,
+        ..of_ours(metadata, value.pointer("/detail/metadata"))
+    }
+}
+
+/// The body, unless it is too long for the bus.
+#[must_use]
+pub fn told(body: &str) -> Option<String> {
+    // Quotes and control characters take more room there.
+    let length = Value::from(body).to_string().len();
+    (length <= MAX_TOLD_BYTES).then(|| body.to_owned())
+}
+
+fn of_nobody(reason: &str) -> Burial {
+    Burial {
+        video_id: VideoId::NONE,
+        owner_id: OwnerId::NONE,
+        caused_by: None,
+        reason: excerpt(reason, REASON_CHARS),
+        is_burial: false,
+    }
+}
+
+/// A message with metadata of ours, or with what looks like it.
+fn of_ours(parsed: Result<Metadata, ContractError>, raw: Option<&Value>) -> Burial {
+    match parsed {
+        Ok(metadata) => Burial {
+            video_id: metadata.video_id,
+            owner_id: metadata.owner_id,
+            caused_by: Some(metadata.event_id),
+            reason: if metadata.hop > MAX_HOPS {
+                format!("more than {MAX_HOPS} hops: the message runs in a circle")
+            } else {
+                NEVER_ENDED.to_owned()
+            },
+            is_burial: false,
+        },
+        Err(error) => {
+            let nobody = of_nobody(&error.to_string());
+            let id = |name: &str| {
+                let id = raw.and_then(|raw| raw.get(name));
+                id.and_then(Value::as_str).unwrap_or_default()
+            };
+            let (Ok(video_id), Ok(owner_id)) = (id("video_id").parse(), id("owner_id").parse())
+            else {
+                return nobody;
+            };
+            Burial {
+                video_id,
+                owner_id,
+                caused_by: id("event_id").parse().ok(),
+                ..nobody
+            }
+        }
+    }
+}
+
+/// S3's event of an object: the key of an upload says whose it is.
+fn of_arrival(value: &Value) -> Burial {
+    let nobody = of_nobody(NEVER_ENDED);
+    let key = value.pointer("/detail/object/key").and_then(Value::as_str);
+    match key.map(MasterKey::parse) {
+        Some(Ok(MasterKey::Uploaded { owner_id, video_id })) => Burial {
+            video_id,
+            owner_id,
+            ..nobody
+        },
+        Some(Ok(MasterKey::Dropped { .. })) => nobody,
+        Some(Err(error)) => of_nobody(&error.to_string()),
+        None => of_nobody("it names no object"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const VIDEO: &str = "vid_019aa07df28078d5968148de146a31ee";
+    const OWNER: &str = "own_8ee6b1ea34a55716a8e3448bbd32a6e4";
+    const EVENT: &str = "evt_c91dec3ef6675ef5b2c23d898c5210f8";
+
+    fn metadata(hop: u32) -> Value {
+        json!({
+            "event_id": EVENT, "video_id": VIDEO, "owner_id": OWNER, "caused_by": null,
+            "attempt": 1, "hop": hop, "schema": 1, "occurred_at": "2025-11-20T09:00:00Z",
+        })
+    }
+
+    fn about(burial: &Burial) -> (String, String) {
+        (burial.video_id.to_string(), burial.owner_id.to_string())
+    }
+
+    fn event(name: &str, hop: u32, data: &Value) -> String {
+        json!({ "detail-type": name, "source": "cattube.x", "detail": { "metadata": metadata(hop), "data": data } })
+            .to_string()
+    }
+
+    #[test]
+    fn a_message_of_ours_names_its_video_even_if_it_is_broken() {
+        let rejected = json!({ "code": "empty", "reason": "the file is empty" });
+        for (body, said) in [
+            (event("VideoRejected", 1, &rejected), "never handled"),
+            (event("VideoRejected", 33, &rejected), "circle"),
+            (event("VideoEaten", 1, &rejected), "VideoEaten"),
+            (event("VideoRejected", 1, &json!({})), "code"),
+        ] {
+            let burial = examine(&body);
+            assert_eq!(
+                about(&burial),
+                (VIDEO.to_owned(), OWNER.to_owned()),
+                "{body}"
+            );
+            assert_eq!(
+                burial.caused_by.map(|id| id.to_string()).as_deref(),
+                Some(EVENT)
+            );
+            assert!(burial.reason.contains(said), "{}", burial.reason);
+            assert!(!burial.is_burial);
+        }
+        let command = json!({ "metadata": metadata(1), "command": "EatVideo", "data": {} });
+        let burial = examine(&command.to_string());
+        assert_eq!(about(&burial).0, VIDEO);
+        assert!(burial.reason.contains("EatVideo"), "{}", burial.reason);
+    }
+
+    #[test]
+    fn an_arrival_names_its_video_by_its_key() {
+        let body =
+            |key: &str| json!({ "source": "aws.s3", "detail": { "object": { "key": key } } });
+        let burial = examine(&body(&format!("masters/{OWNER}/{VIDEO}")).to_string());
+        assert_eq!(about(&burial), (VIDEO.to_owned(), OWNER.to_owned()));
+        for key in ["drop/film.mp4", "drop/../film.mp4", ""] {
+            let burial = examine(&body(key).to_string());
+            assert_eq!(
+                (burial.video_id, burial.owner_id),
+                (VideoId::NONE, OwnerId::NONE)
+            );
+        }
+    }
+
+    #[test]
+    fn the_event_of_a_dead_letter_is_known_as_one() {
+        let buried = json!({ "queue": "manage", "reason": "poison", "body_sha256": "00" });
+        assert!(examine(&event("MessageBuried", 1, &buried)).is_burial);
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_bus_is_not_told() {
+        assert_eq!(told("short").as_deref(), Some("short"));
+        assert!(told(&"x".repeat(MAX_TOLD_BYTES - 2)).is_some());
+        assert!(told(&"x".repeat(MAX_TOLD_BYTES - 1)).is_none());
+        assert!(told(&"\"".repeat(MAX_TOLD_BYTES / 2)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_told_of(body in ".{0,200}") {
+            let burial = examine(&body);
+            prop_assert!(!burial.reason.is_empty());
+            prop_assert!(burial.reason.chars().count() <= REASON_CHARS + 1);
+        }
+    }
+}

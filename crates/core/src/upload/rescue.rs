@@ -1,0 +1,216 @@
+//! An upload that stalls, fails, or is not taken up: what a look at it leads to, and where it
+//! goes on. Whether it goes on at all is decided in `retry`.
+
+use std::collections::BTreeMap;
+
+use cattube_contract::command::CheckUpload;
+use cattube_contract::event::{UploadCompleted, UploadFailed};
+use cattube_contract::{Event, Fault};
+
+use super::{Part, Upload, UploadState};
+
+/// How often the same is said without an answer. Each wait is twice as long as the one
+/// before.
+pub const MAX_ROUNDS: u32 = 6;
+
+/// What the store has of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Parts of an upload that is open.
+    Parts(Vec<Part>),
+    /// The finished object.
+    Object {
+        /// Its entity tag.
+        etag: String,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// Neither: the store gave the parts up, or the object was removed.
+    Nothing,
+}
+
+impl Found {
+    /// The bytes of the parts.
+    #[must_use]
+    pub fn arrived_bytes(&self) -> u64 {
+        match self {
+            Self::Parts(parts) => parts
+                .iter()
+                .map(|part| part.size_bytes)
+                .fold(0, u64::saturating_add),
+            Self::Object { size_bytes, .. } => *size_bytes,
+            Self::Nothing => 0,
+        }
+    }
+}
+
+/// When to look at an upload again, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// What has arrived so far.
+    pub arrived_bytes: u64,
+    /// How often the same was said without an answer.
+    pub round: u32,
+    /// How long to wait.
+    pub after_seconds: u64,
+}
+
+impl Look {
+    /// The first look after parts were granted.
+    #[must_use]
+    pub fn first(upload: &Upload, arrived_bytes: u64, deadline_seconds: u64) -> Self {
+        Self::at_round(upload, arrived_bytes, 0, deadline_seconds)
+    }
+
+    fn at_round(upload: &Upload, arrived_bytes: u64, round: u32, deadline_seconds: u64) -> Self {
+        let patience = upload.patience_seconds(deadline_seconds);
+        Self {
+            arrived_bytes,
+            round,
+            after_seconds: patience.saturating_mul(2_u64.saturating_pow(round)),
+        }
+    }
+}
+
+/// What a look leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// In a word or two, for the log.
+    pub action: &'static str,
+    /// Where the upload stands.
+    pub state: UploadState,
+    /// What there is to say.
+    pub event: Option<Event>,
+    /// Whether to look again.
+    pub again: Option<Look>,
+}
+
+/// Judges an upload whose deadline came: `seen` is what was known when it was set, in
+/// `attempt`. `key` is its object's.
+#[must_use]
+pub fn check(
+    upload: &Upload,
+    key: &str,
+    found: &Found,
+    (attempt, seen): (u32, &CheckUpload),
+    deadline_seconds: u64,
+) -> Checked {
+    // A later attempt has a deadline of its own.
+    if upload.is_over() || attempt < upload.attempt {
+        return Checked {
+            action: "over",
+            state: upload.state,
+            event: None,
+            again: None,
+        };
+    }
+    let arrived_bytes = found.arrived_bytes();
+    let look = |round| Look::at_round(upload, arrived_bytes, round, deadline_seconds);
+    let seconds = Look::at_round(upload, 0, seen.round, deadline_seconds).after_seconds;
+    let (action, state, event) = match found {
+        Found::Parts(_) if arrived_bytes > seen.arrived_bytes => {
+            return Checked {
+                action: "growing",
+                state: upload.state,
+                event: None,
+                again: Some(look(0)),
+            };
+        }
+        Found::Parts(parts) => {
+            let missing = upload.missing_parts(parts, &BTreeMap::new());
+            let event = stalled(upload, missing.len(), seconds);
+            ("stalled", UploadState::Open, event)
+        }
+        Found::Nothing => {
+            let reason = "the store has neither its parts nor its object".to_owned();
+            ("lost", upload.state, failed(upload, reason))
+        }
+        Found::Object { size_bytes, .. } if *size_bytes != upload.request.size_bytes => {
+            let announced = upload.request.size_bytes;
+            let reason = format!("{announced} bytes were announced, {size_bytes} arrived");
+            ("mismatched", upload.state, failed(upload, reason))
+        }
+        Found::Object { etag, .. } => {
+            let event = unheard(key, etag, seen.round, seconds);
+            ("not taken up", UploadState::Completed, event)
+        }
+    };
+    Checked {
+        action,
+        state,
+        event: Some(event),
+        again: (seen.round < MAX_ROUNDS).then(|| look(seen.round.saturating_add(1))),
+    }
+}
+
+fn stalled(upload: &Upload, missing: usize, seconds: u64) -> Event {
+    let reason = if missing == 0 {
+        format!("every part has arrived, and nobody completed the upload for {seconds} s")
+    } else {
+        let count = upload.part_count();
+        format!("no part arrived for {seconds} s; {missing} of {count} are missing")
+    };
+    Event::UploadFailed(UploadFailed {
+        fault: Fault::Transient,
+        reason,
+        missing_part_count: u32::try_from(missing).ok(),
+    })
+}
+
+/// Nothing of what is there can be used.
+fn failed(upload: &Upload, reason: String) -> Event {
+    Event::UploadFailed(UploadFailed {
+        fault: Fault::Transient,
+        reason,
+        missing_part_count: Some(upload.part_count()),
+    })
+}
+
+/// The object is whole, and its event was lost: it is said again, and in the end given up.
+fn unheard(key: &str, etag: &str, round: u32, seconds: u64) -> Event {
+    if round < MAX_ROUNDS {
+        return Event::UploadCompleted(UploadCompleted {
+            key: key.to_owned(),
+            etag: etag.to_owned(),
+        });
+    }
+    Event::UploadFailed(UploadFailed {
+        fault: Fault::Permanent,
+        reason: format!(
+            "the file is whole, and nobody took it up: it was said {MAX_ROUNDS} times, {seconds} s ago at last"
+        ),
+        missing_part_count: Some(0),
+    })
+}
+
+/// Where a failed upload goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resume {
+    /// Nowhere: it has ended, or a later attempt goes on already.
+    Over,
+    /// Its object is there after all.
+    Complete,
+    /// With these parts.
+    Missing(Vec<u32>),
+    /// With all parts, in a new upload of the store: nothing of the old one can be used.
+    Afresh,
+}
+
+/// Judges where attempt `attempt` of an upload goes on. The same attempt again says the same
+/// again.
+#[must_use]
+pub fn resume(upload: &Upload, found: &Found, attempt: u32) -> Resume {
+    if upload.is_over() || attempt < upload.attempt {
+        return Resume::Over;
+    }
+    match found {
+        Found::Parts(parts) => Resume::Missing(upload.missing_parts(parts, &BTreeMap::new())),
+        Found::Object { size_bytes, .. } if *size_bytes == upload.request.size_bytes => {
+            Resume::Complete
+        }
+        Found::Object { .. } | Found::Nothing => Resume::Afresh,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Removes objects: of a deleted or abandoned video all, of a making that is not served its
+//! own. It must never remove what is being served.
+
+use cattube_contract::command::PurgeVideo;
+use cattube_contract::key::{MasterKey, VideoKeys, media_prefix, work_prefix};
+use cattube_contract::{Command, CommandMessage, Event, Metadata};
+use cattube_core::video::{Removal, Video, VideoState};
+use cattube_ports::scheduler::Deadline;
+use cattube_ports::{Objects, PortError};
+use jiff::Timestamp;
+
+use crate::{Catalogue, ManageError};
+
+/// Removes all objects under a prefix.
+async fn sweep(objects: &dyn Objects, prefix: &str) -> Result<(), PortError> {
+    loop {
+        let keys = objects.list(prefix, None).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        objects.delete(&keys).await?;
+    }
+}
+
+/// Every key that the video's master may have. `event` made it look; one of a late upload
+/// names the master.
+fn master_keys(video: &Video, event: Option<&Event>) -> Vec<String> {
+    let uploaded = MasterKey::Uploaded {
+        owner_id: video.owner_id,
+        video_id: video.video_id,
+    };
+    let mut keys = vec![uploaded.to_string()];
+    keys.extend(video.master_key.clone());
+    if let Some(Event::VideoUploaded(uploaded)) = event {
+        keys.push(uploaded.master.key.clone());
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// The name of the deadline of a removal: one a video, and one a making of it.
+fn deadline_name(cause: &Metadata, removal: Removal) -> String {
+    match removal {
+        Removal::Video => format!("purge-{}", cause.video_id),
+        Removal::Making(made) => format!("purge-{}-g{made}", cause.video_id),
+    }
+}
+
+impl Catalogue {
+    /// Removes what an event, taken in by the record already, says is not needed any more.
+    pub(crate) async fn clear_up(
+        &self,
+        cause: &Metadata,
+        video: &Video,
+        event: &Event,
+    ) -> Result<bool, ManageError> {
+        let aftermath = video.aftermath(event);
+        for removal in aftermath.later {
+            self.remove_later(cause, removal).await?;
+        }
+        for removal in &aftermath.now {
+            self.remove(video, *removal, Some(event)).await?;
+        }
+        Ok(!aftermath.now.is_empty())
+    }
+
+    /// Sets the deadline of a removal.
+    pub(crate) async fn remove_later(
+        &self,
+        cause: &Metadata,
+        removal: Removal,
+    ) -> Result<(), ManageError> {
+        let now = self.clock.now();
+        let generation = removal.generation();
+        let subject = generation.map_or_else(|| "all".to_owned(), |made| made.to_string());
+        let message = CommandMessage {
+            metadata: cause.follow("PurgeVideo", &[&subject], now),
+            command: Command::PurgeVideo(PurgeVideo { generation }),
+        };
+        let at = now.saturating_add(self.purge_delay);
+        let deadline = Deadline {
+            name: deadline_name(cause, removal),
+            at: at.unwrap_or(Timestamp::MAX),
+            body: message.to_body()?,
+        };
+        Ok(self.scheduler.set(deadline).await?)
+    }
+
+    async fn remove(
+        &self,
+        video: &Video,
+        removal: Removal,
+        event: Option<&Event>,
+    ) -> Result<(), PortError> {
+        let (media, work) = match removal {
+            Removal::Video => {
+                self.masters.delete(&master_keys(video, event)).await?;
+                (
+                    media_prefix(video.owner_id, video.video_id),
+                    work_prefix(video.owner_id, video.video_id),
+                )
+            }
+            Removal::Making(generation) => {
+                let keys = VideoKeys {
+                    owner_id: video.owner_id,
+                    video_id: video.video_id,
+                    generation,
+                };
+                (keys.media_prefix(), keys.work_prefix())
+            }
+        };
+        sweep(self.media.as_ref(), &media).await?;
+        sweep(self.masters.as_ref(), &work).await
+    }
+
+    /// A removal's deadline has come. The record decides whether it still holds; what it once
+    /// allows it always will, so nothing can be served again in between.
+    pub(crate) async fn remove_now(
+        &self,
+        metadata: &Metadata,
+        purge: &PurgeVideo,
+    ) -> Result<&'static str, ManageError> {
+        let removal = Removal::of(purge.generation);
+        let (owner, id) = (metadata.owner_id, metadata.video_id);
+        let Some(stored) = self.load(owner, id).await? else {
+            return Ok("no such video");
+        };
+        if !stored.video.may_remove(removal) {
+            return Ok("still wanted");
+        }
+        self.remove(&stored.video, removal, None).await?;
+        let removed = |video: Option<Video>| (video.map(|video| video.removed(removal)), ());
+        self.change(owner, id, removed).await?;
+        if stored.video.state == VideoState::Deleted {
+            // Whoever deleted it may have crashed before it was said.
+            self.say_deleted(&stored.video).await?;
+        }
+        Ok("purged")
+    }
+}

@@ -1,0 +1,112 @@
+//! What follows a message that a queue gave up: it becomes an event that names its video and
+//! its cause, and nothing of it is lost.
+
+use std::time::Duration;
+
+use cattube_contract::envelope::{MAX_HOPS, SCHEMA};
+use cattube_contract::event::{ChunkFailed, MessageBuried, PlanFailed};
+use cattube_contract::{Command, CommandMessage, Envelope, Event, EventId, Fault, Metadata};
+use cattube_core::burial::{self, Burial};
+use cattube_core::digest::sha256_hex;
+use cattube_ports::Outcome;
+use cattube_ports::queue::OutgoingMessage;
+use serde_json::json;
+
+use crate::{Retry, RetryError};
+
+/// What a worker that never answered is said to have done.
+const NEVER_ENDED: &str =
+    "no worker ended this work: each crashed, ran out of time or ran out of memory";
+
+impl Retry {
+    /// Tells of a dead letter of `queue`.
+    pub(crate) async fn bury(&self, queue: &str, body: &str) -> Result<Outcome, RetryError> {
+        if let Some((metadata, subject, event)) = buried_work(queue, body) {
+            self.state(&metadata, &subject, event).await?;
+            return Ok(Outcome::of("dead letter stated", &metadata));
+        }
+        let burial = burial::examine(body);
+        let digest = sha256_hex(body.as_bytes());
+        let metadata = self.metadata(queue, &digest, &burial);
+        self.park(queue, body, &burial).await?;
+        if burial.is_burial {
+            return Ok(Outcome::of("dead letter parked", &metadata));
+        }
+        let event = Event::MessageBuried(MessageBuried {
+            queue: queue.to_owned(),
+            reason: burial.reason,
+            body_sha256: digest,
+            body: burial::told(body),
+        });
+        let outcome = Outcome::of("dead letter stated", &metadata);
+        self.bus.publish(&[Envelope { metadata, event }]).await?;
+        Ok(outcome)
+    }
+
+    /// A story of its own begins: hops count anew, or the event of a message that went in a
+    /// circle would be one too.
+    fn metadata(&self, queue: &str, digest: &str, burial: &Burial) -> Metadata {
+        Metadata {
+            event_id: EventId::derive("MessageBuried", &[queue, digest]),
+            video_id: burial.video_id,
+            owner_id: burial.owner_id,
+            caused_by: burial.caused_by,
+            attempt: 1,
+            hop: 0,
+            schema: SCHEMA,
+            occurred_at: self.clock.now(),
+        }
+    }
+
+    /// Keeps a message for a person who wants it back.
+    async fn park(&self, queue: &str, body: &str, burial: &Burial) -> Result<(), RetryError> {
+        let parked = json!({
+            "queue": queue,
+            "video_id": burial.video_id,
+            "reason": burial.reason,
+            "body": body,
+        });
+        let message = OutgoingMessage {
+            body: parked.to_string(),
+            group: queue.to_owned(),
+            deduplication_id: None,
+            delay: Duration::ZERO,
+        };
+        Ok(self.parked.send(&[message]).await?)
+    }
+}
+
+/// A command of a work queue that no worker ended has an event of its own, whose work can be
+/// tried again: its cause, what makes the event unique, and the event.
+fn buried_work(queue: &str, body: &str) -> Option<(Metadata, Vec<String>, Event)> {
+    let CommandMessage { metadata, command } = CommandMessage::parse(body).ok()?;
+    if metadata.hop > MAX_HOPS {
+        return None;
+    }
+    match (queue, command) {
+        ("jobs", Command::PlanVideo(job)) => {
+            let subject = vec![job.generation.to_string(), "buried".to_owned()];
+            let failed = PlanFailed {
+                generation: job.generation,
+                fault: Fault::Permanent,
+                reason: NEVER_ENDED.to_owned(),
+                command: Some(job),
+            };
+            Some((metadata, subject, Event::PlanFailed(failed)))
+        }
+        ("chunks", Command::TranscodeChunk(work)) => {
+            let (generation, chunk) = (work.generation.to_string(), work.chunk.to_string());
+            let subject = vec![generation, chunk, "buried".to_owned()];
+            let failed = ChunkFailed {
+                generation: work.generation,
+                chunk: work.chunk,
+                fault: Fault::Permanent,
+                reason: NEVER_ENDED.to_owned(),
+                command: Some(work),
+                rendition: None,
+            };
+            Some((metadata, subject, Event::ChunkFailed(failed)))
+        }
+        _ => None,
+    }
+}

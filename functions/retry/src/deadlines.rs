@@ -1,0 +1,267 @@
+//! The watch over jobs: a deadline that is set again as long as the job gets on, and that
+//! queues it again when it does not. What a job has done is read from S3 alone, so that no
+//! event that was lost can hide it.
+
+use std::time::Duration;
+
+use cattube_contract::command::{CheckJob, PlanVideo};
+use cattube_contract::event::{FailedWork, RetryRequested, Stage};
+use cattube_contract::key::VideoKeys;
+use cattube_contract::plan::Plan;
+use cattube_contract::{Command, CommandMessage, Fault, Metadata};
+use cattube_core::retry::{self, Judgement, POLICY, Progress, job_deadline_name};
+use cattube_ports::scheduler::Deadline;
+use jiff::Timestamp;
+
+use crate::failure::Failure;
+use crate::{Retry, RetryError};
+
+/// What is said of a job that nothing more was heard of.
+const SILENT: &str = "nothing was heard of this job any more, although it was queued again and \
+     again";
+
+/// Makings whose deadlines are removed where an event names none. One that is missed comes
+/// once more and finds the master gone.
+const MAKINGS: u32 = 8;
+
+/// What the store holds of one making of a video.
+struct Work {
+    plan: Option<Plan>,
+    reports: u32,
+}
+
+impl Work {
+    fn planned_chunks(&self) -> Option<u32> {
+        let chunks = self.plan.as_ref()?.chunk_ids().count();
+        Some(u32::try_from(chunks).unwrap_or(u32::MAX))
+    }
+
+    fn reports_seen(&self) -> Option<u32> {
+        self.plan.as_ref().map(|_| self.reports)
+    }
+}
+
+fn keys(metadata: &Metadata, generation: u32) -> VideoKeys {
+    VideoKeys {
+        owner_id: metadata.owner_id,
+        video_id: metadata.video_id,
+        generation,
+    }
+}
+
+impl Retry {
+    /// The deadline of a job has come.
+    pub(crate) async fn check_job(
+        &self,
+        metadata: &Metadata,
+        check: CheckJob,
+    ) -> Result<&'static str, RetryError> {
+        let CheckJob { job, reports_seen } = check;
+        let work = self.work(&keys(metadata, job.generation)).await?;
+        let newer = keys(metadata, job.generation.saturating_add(1)).plan();
+        let progress = Progress {
+            has_master: self.exists(&job.master.key).await?,
+            is_superseded: self.exists(&newer).await?,
+            planned_chunks: work.planned_chunks(),
+            reports: work.reports,
+        };
+        let judgement = retry::judge_deadline(POLICY, progress, reports_seen, metadata.attempt);
+        let (round, requeue) = match judgement {
+            Judgement::Over => return Ok("over"),
+            Judgement::Enough => {
+                let failure = Failure {
+                    metadata,
+                    stage: Stage::Deadline,
+                    generation: job.generation,
+                    chunk: None,
+                    fault: Fault::Transient,
+                    reason: SILENT,
+                    work: Some(FailedWork::Plan(job)),
+                    rendition: None,
+                };
+                return self.give_up(&failure).await;
+            }
+            Judgement::Again { round, requeue } => (round, requeue),
+        };
+        let now = self.clock.now();
+        let seen = progress.reports_seen();
+        if !requeue {
+            // No hop: a long film has many deadlines, and each of them has seen it get on.
+            self.watch(metadata.clone(), job, seen).await?;
+            return Ok("watched on");
+        }
+        let generation = job.generation.to_string();
+        let next = Metadata {
+            attempt: round,
+            ..metadata.clone()
+        };
+        let watch = next.follow("CheckJob", &[&generation], now);
+        self.watch(watch, job.clone(), seen).await?;
+        let id = format!(
+            "{}-{generation}-deadline-{}-{}",
+            metadata.video_id, metadata.attempt, work.reports
+        );
+        let again = PlanVideo {
+            requeue: true,
+            ..job
+        };
+        let plan = next.follow("PlanVideo", &[&generation], now);
+        self.queue_job(&plan, again, id).await?;
+        Ok("queued again")
+    }
+
+    /// A new making of a video.
+    pub(crate) async fn begin(
+        &self,
+        metadata: &Metadata,
+        requested: &RetryRequested,
+    ) -> Result<&'static str, RetryError> {
+        let job = PlanVideo {
+            generation: requested.generation,
+            master: requested.master.clone(),
+            sizes: requested.sizes.clone(),
+            base: requested.base.clone(),
+            requeue: false,
+        };
+        let now = self.clock.now();
+        let generation = job.generation.to_string();
+        let first = Metadata {
+            attempt: 1,
+            hop: 0,
+            ..metadata.clone()
+        };
+        let watch = first.follow("CheckJob", &[&generation], now);
+        self.watch(watch, job.clone(), None).await?;
+        let oldest = job.generation.saturating_sub(MAKINGS).max(1);
+        for older in oldest..job.generation {
+            self.unwatch(metadata, older).await?;
+        }
+        let id = format!("{}-{generation}", metadata.video_id);
+        let plan = first.follow("PlanVideo", &[&generation], now);
+        self.queue_job(&plan, job, id).await?;
+        Ok("begun")
+    }
+
+    /// Sets the deadline of a job: `metadata` is that of its message.
+    pub(crate) async fn watch(
+        &self,
+        metadata: Metadata,
+        job: PlanVideo,
+        reports_seen: Option<u32>,
+    ) -> Result<(), RetryError> {
+        let deadline = self.deadline(metadata, job, reports_seen, Duration::ZERO)?;
+        Ok(self.scheduler.set(deadline).await?)
+    }
+
+    /// Sets the deadline of a job that is tried again: `metadata` is that of its message.
+    pub(crate) async fn watch_again(
+        &self,
+        metadata: Metadata,
+        generation: u32,
+        job: Option<&PlanVideo>,
+    ) -> Result<(), RetryError> {
+        let Some((job, seen)) = self.job(&metadata, generation, job).await? else {
+            return Ok(());
+        };
+        self.watch(metadata, job, seen).await
+    }
+
+    /// Puts the deadline of a job off until an attempt that has yet to come had its time.
+    /// `metadata` is that of the attempt. One that is not set any more stays so.
+    pub(crate) async fn postpone(
+        &self,
+        metadata: &Metadata,
+        generation: u32,
+        job: Option<&PlanVideo>,
+        delay: Duration,
+    ) -> Result<(), RetryError> {
+        let Some((job, seen)) = self.job(metadata, generation, job).await? else {
+            return Ok(());
+        };
+        let text = generation.to_string();
+        let watch = metadata.follow("CheckJob", &[&text], self.clock.now());
+        let deadline = self.deadline(watch, job, seen, delay)?;
+        Ok(self.scheduler.postpone(deadline).await?)
+    }
+
+    /// A job and how far it is. A chunk does not say which job it belongs to, its plan does;
+    /// without a plan it cannot be made, which it will say at once.
+    async fn job(
+        &self,
+        metadata: &Metadata,
+        generation: u32,
+        known: Option<&PlanVideo>,
+    ) -> Result<Option<(PlanVideo, Option<u32>)>, RetryError> {
+        let work = self.work(&keys(metadata, generation)).await?;
+        let seen = work.reports_seen();
+        let job = known.cloned().or(work.plan.and_then(|plan| plan.job));
+        Ok(job.map(|job| (job, seen)))
+    }
+
+    fn deadline(
+        &self,
+        metadata: Metadata,
+        job: PlanVideo,
+        reports_seen: Option<u32>,
+        after: Duration,
+    ) -> Result<Deadline, RetryError> {
+        let name = job_deadline_name(metadata.video_id, job.generation);
+        let wait = self.job_deadline.saturating_add(after);
+        let at = self.clock.now().checked_add(wait);
+        let message = CommandMessage {
+            metadata,
+            command: Command::CheckJob(CheckJob { job, reports_seen }),
+        };
+        Ok(Deadline {
+            name,
+            at: at.unwrap_or(Timestamp::MAX),
+            body: message.to_body()?,
+        })
+    }
+
+    pub(crate) async fn unwatch(
+        &self,
+        metadata: &Metadata,
+        generation: u32,
+    ) -> Result<&'static str, RetryError> {
+        let name = job_deadline_name(metadata.video_id, generation);
+        self.scheduler.remove(&name).await?;
+        Ok("watched no more")
+    }
+
+    pub(crate) async fn unwatch_all(
+        &self,
+        metadata: &Metadata,
+    ) -> Result<&'static str, RetryError> {
+        for generation in 1..=MAKINGS {
+            self.unwatch(metadata, generation).await?;
+        }
+        Ok("watched no more")
+    }
+
+    async fn work(&self, keys: &VideoKeys) -> Result<Work, RetryError> {
+        let plan = self.masters.get(&keys.plan()).await?;
+        // A damaged plan is none: whoever makes it will say what is wrong.
+        let plan = plan.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let prefix = keys.reports_prefix();
+        let mut reports = 0_u32;
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.masters.list(&prefix, after.as_deref()).await?;
+            let Some(last) = page.last() else {
+                return Ok(Work { plan, reports });
+            };
+            let chunks = page
+                .iter()
+                .filter(|key| keys.chunk_of_report(key).is_some());
+            reports = reports.saturating_add(u32::try_from(chunks.count()).unwrap_or(u32::MAX));
+            after = Some(last.clone());
+        }
+    }
+
+    /// Whether an object is there. Asked by its name alone: what is in it is not for `retry`.
+    async fn exists(&self, key: &str) -> Result<bool, RetryError> {
+        let found = self.masters.list(key, None).await?;
+        Ok(found.first().is_some_and(|first| first == key))
+    }
+}

@@ -1,0 +1,138 @@
+//! What follows the failure of a plan, a chunk or a join.
+
+use std::time::Duration;
+
+use cattube_contract::command::{PlanVideo, TranscodeChunk};
+use cattube_contract::event::{ChunkFailed, FailedWork, JoinFailed, PlanFailed, Stage};
+use cattube_contract::{Command, Metadata};
+
+use crate::failure::{Failure, outgoing};
+use crate::{Retry, RetryError};
+
+impl Retry {
+    pub(crate) async fn after_plan(
+        &self,
+        metadata: &Metadata,
+        failed: &PlanFailed,
+    ) -> Result<&'static str, RetryError> {
+        let failure = Failure {
+            metadata,
+            stage: Stage::Work,
+            generation: failed.generation,
+            chunk: None,
+            fault: failed.fault,
+            reason: &failed.reason,
+            work: failed.command.clone().map(FailedWork::Plan),
+            rendition: None,
+        };
+        self.plan_again(&failure, failed.command.as_ref()).await
+    }
+
+    pub(crate) async fn after_join(
+        &self,
+        metadata: &Metadata,
+        failed: &JoinFailed,
+    ) -> Result<&'static str, RetryError> {
+        let failure = Failure {
+            metadata,
+            stage: Stage::Join,
+            generation: failed.generation,
+            chunk: None,
+            fault: failed.fault,
+            reason: &failed.reason,
+            work: failed.command.clone().map(FailedWork::Plan),
+            rendition: None,
+        };
+        self.plan_again(&failure, failed.command.as_ref()).await
+    }
+
+    /// A job whose plan stands is only said to be planned, which is what joins it again.
+    async fn plan_again(
+        &self,
+        failure: &Failure<'_>,
+        job: Option<&PlanVideo>,
+    ) -> Result<&'static str, RetryError> {
+        let (Some((attempt, delay)), Some(job)) = (failure.again(), job) else {
+            return self.give_up(failure).await;
+        };
+        let metadata = failure.next("ForwardPlan", attempt, self.clock.now());
+        let message = outgoing(&metadata, Command::ForwardPlan(job.clone()), delay)?;
+        self.postpone(&metadata, failure.generation, Some(job), delay)
+            .await?;
+        self.own.send(&[message]).await?;
+        self.schedule(failure, attempt, delay).await
+    }
+
+    pub(crate) async fn after_chunk(
+        &self,
+        metadata: &Metadata,
+        failed: &ChunkFailed,
+    ) -> Result<&'static str, RetryError> {
+        let failure = Failure {
+            metadata,
+            stage: Stage::Work,
+            generation: failed.generation,
+            chunk: Some(failed.chunk),
+            fault: failed.fault,
+            reason: &failed.reason,
+            work: failed.command.clone().map(FailedWork::Chunk),
+            rendition: failed.rendition.clone(),
+        };
+        let (Some((attempt, delay)), Some(work)) = (failure.again(), &failed.command) else {
+            return self.give_up(&failure).await;
+        };
+        let metadata = failure.next("TranscodeChunk", attempt, self.clock.now());
+        let command = Command::TranscodeChunk(Box::<TranscodeChunk>::clone(work));
+        let message = outgoing(&metadata, command, delay)?;
+        self.postpone(&metadata, failure.generation, None, delay)
+            .await?;
+        self.chunks.send(&[message]).await?;
+        self.schedule(&failure, attempt, delay).await
+    }
+
+    /// Puts a job whose delay is over on the `jobs` queue, as a new message of its attempt.
+    pub(crate) async fn forward(
+        &self,
+        metadata: &Metadata,
+        job: PlanVideo,
+    ) -> Result<&'static str, RetryError> {
+        let generation = job.generation.to_string();
+        let id = format!("{}-{generation}-{}", metadata.video_id, metadata.attempt);
+        let metadata = metadata.follow("PlanVideo", &[&generation], self.clock.now());
+        self.queue_job(&metadata, job, id).await?;
+        Ok("forwarded")
+    }
+
+    /// Puts a job on its queue. Messages with the same `id` within five minutes are one.
+    pub(crate) async fn queue_job(
+        &self,
+        metadata: &Metadata,
+        job: PlanVideo,
+        id: String,
+    ) -> Result<(), RetryError> {
+        let mut message = outgoing(metadata, Command::PlanVideo(job), Duration::ZERO)?;
+        message.deduplication_id = Some(id);
+        Ok(self.jobs.send(&[message]).await?)
+    }
+
+    pub(crate) async fn schedule(
+        &self,
+        failure: &Failure<'_>,
+        next_attempt: u32,
+        delay: Duration,
+    ) -> Result<&'static str, RetryError> {
+        let event = failure.scheduled(next_attempt, delay);
+        self.state(failure.metadata, &failure.subject(), event)
+            .await?;
+        Ok("retry scheduled")
+    }
+
+    /// Says that a person has to help, and stops watching: it is said already.
+    pub(crate) async fn give_up(&self, failure: &Failure<'_>) -> Result<&'static str, RetryError> {
+        let event = failure.exhausted();
+        self.state(failure.metadata, &failure.subject(), event)
+            .await?;
+        self.unwatch(failure.metadata, failure.generation).await?;
+        Ok("retries exhausted")
+    }
+}

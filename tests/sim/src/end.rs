@@ -1,0 +1,158 @@
+//! What is asserted when a run has come to rest.
+
+use cattube_contract::key::{MasterKey, media_prefix, work_prefix};
+use cattube_contract::VideoId;
+use cattube_core::video::{Video, VideoState};
+
+use crate::state::{QueueName, State, Who};
+use crate::watch::Accepted;
+
+/// How an upload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    Ready,
+    Rejected,
+    Abandoned,
+    Deleted,
+    /// A person was asked and has not answered.
+    Waiting,
+}
+
+/// How many there are.
+pub const END_COUNT: usize = 5;
+
+impl State {
+    /// Judges what is left; gives how each upload ended.
+    pub fn judge_end(&mut self) -> Vec<End> {
+        self.judge_queues();
+        let accepted: Vec<_> = self.watch.accepted.clone().into_iter().collect();
+        let mut ends = Vec::new();
+        for (video, accepted) in accepted {
+            ends.extend(self.judge_video(video, &accepted));
+        }
+        ends
+    }
+
+    fn judge_queues(&mut self) {
+        let left = self.queues.all().find(|(id, held)| {
+            id.name != QueueName::Parked && !held.messages.is_empty()
+        });
+        if let Some((id, held)) = left {
+            let text = format!("{} messages are left in {id:?}", held.messages.len());
+            self.violate(9, || text);
+        }
+    }
+
+    fn record(&self, video: VideoId, accepted: &Accepted) -> Option<Video> {
+        let items = self.tables.of(Who::Manage).get(&accepted.owner.to_string())?;
+        serde_json::from_value(items.get(&video.to_string())?.body.clone()).ok()
+    }
+
+    fn judge_video(&mut self, video: VideoId, accepted: &Accepted) -> Option<End> {
+        let Some(record) = self.record(video, accepted) else {
+            if self.is_asked(video) {
+                return Some(End::Waiting);
+            }
+            self.violate(15, || format!("{video} is not in the catalogue"));
+            return None;
+        };
+        if self.watch.deleted.contains(&video) && record.state != VideoState::Deleted {
+            let state = record.state;
+            self.violate(11, || format!("{video} was deleted and is {state:?}"));
+        }
+        match record.state {
+            VideoState::Ready => {
+                self.judge_served(video, accepted, &record);
+                Some(End::Ready)
+            }
+            VideoState::Rejected => Some(End::Rejected),
+            VideoState::Abandoned => {
+                self.judge_gone(video, accepted, &record);
+                Some(End::Abandoned)
+            }
+            VideoState::Deleted => {
+                self.judge_gone(video, accepted, &record);
+                Some(End::Deleted)
+            }
+            state => {
+                if self.is_asked(video) {
+                    return Some(End::Waiting);
+                }
+                self.violate(1, || format!("{video} stays {state:?}"));
+                None
+            }
+        }
+    }
+
+    /// Whether a person is asked about a video and has not answered. A message that nobody
+    /// could handle may be about any video.
+    fn is_asked(&self, video: VideoId) -> bool {
+        let video = video.to_string();
+        let tickets = self.tables.of(Who::Notify).iter();
+        let mut tickets = tickets
+            .filter(|(partition, _)| partition.starts_with("tkt_"))
+            .filter_map(|(_, items)| items.get("ticket"))
+            .map(|item| &item.body);
+        tickets.any(|ticket| {
+            let concerns = ticket["video_id"] == video || ticket["cause"]["kind"] == "message";
+            ticket["state"] == "open" && concerns
+        })
+    }
+
+    fn judge_served(&mut self, video: VideoId, accepted: &Accepted, record: &Video) {
+        let Some(ready) = &record.ready else {
+            self.violate(4, || format!("{video} is ready without a making"));
+            return;
+        };
+        let prefix = media_prefix(accepted.owner, video);
+        let playlists: Vec<_> = self
+            .media
+            .keys(&prefix)
+            .filter(|key| key.ends_with(".m3u8"))
+            .cloned()
+            .collect();
+        if !playlists.contains(&ready.hls_key) {
+            let key = ready.hls_key.clone();
+            self.violate(5, || format!("{key} is not there"));
+        }
+        for key in playlists {
+            if let Some(stored) = self.media.objects.get(&key) {
+                let bytes = stored.bytes.clone();
+                let is_final = !key.ends_with("playlist.m3u8")
+                    || bytes.windows(14).any(|window| window == b"#EXT-X-ENDLIST");
+                let is_served = key.contains(&format!("/g{}/", ready.generation));
+                if is_served && !is_final {
+                    self.violate(5, || format!("{key} of a ready video is not final"));
+                }
+                self.check_playlist(&key, &bytes);
+            }
+        }
+    }
+
+    fn judge_gone(&mut self, video: VideoId, accepted: &Accepted, record: &Video) {
+        let media = media_prefix(accepted.owner, video);
+        let work = work_prefix(accepted.owner, video);
+        let master = MasterKey::Uploaded {
+            owner_id: accepted.owner,
+            video_id: video,
+        };
+        let master = master.to_string();
+        let dropped = record.master_key.clone();
+        let masters = self.masters.objects.keys();
+        let mut found = masters
+            .filter(|key| {
+                key.starts_with(&work) || **key == master || Some(*key) == dropped.as_ref()
+            })
+            .chain(self.media.keys(&media));
+        let left = found.next().cloned();
+        drop(found);
+        let open = self.masters.uploads.values().any(|upload| upload.key == master);
+        if let Some(key) = left {
+            let state = record.state;
+            self.violate(11, || format!("{video} is {state:?}, and {key} is left"));
+        }
+        if open {
+            self.violate(11, || format!("the parts of {video} are left"));
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The simulator: the real handlers of all functions over in-memory twins of S3, bus, queues,
+//! tables and scheduler, with a virtual clock and one seed. It must never know how a handler
+//! does its work: it delivers messages, breaks what can break, and judges by DESIGN §5 what
+//! is left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "a test: whatever it assumed wrongly must stop it"
+)]
+
+pub mod actors;
+pub mod end;
+pub mod faults;
+pub mod film;
+pub mod kernel;
+pub mod many;
+pub mod planted;
+pub mod rng;
+#[path = "../../src/rules.rs"]
+pub mod rules;
+pub mod run;
+pub mod scenario;
+pub mod state;
+pub mod twins;
+pub mod watch;
+pub mod wiring;
+pub mod world;

@@ -1,0 +1,378 @@
+//! Everything that stands in one run: the time, what is to come, the stores, and what was
+//! seen so far.
+
+use std::sync::Arc;
+
+use crate::faults::{FAULT_COUNT, Fate, Fault, Faults, SECOND};
+use crate::kernel::{Agenda, Call, Entry, Happening, Ms, Slot, Store, fault_of};
+use crate::planted::Bug;
+use crate::rng::Rng;
+use crate::twins::bucket::Bucket;
+use crate::twins::queues::Queues;
+use crate::twins::schedules::Schedules;
+use crate::twins::tables::Tables;
+use crate::watch::Watch;
+
+/// Who makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Who {
+    Upload,
+    Ingest,
+    Plan,
+    Transcode,
+    Assemble,
+    Manage,
+    Retry,
+    Notify,
+}
+
+/// How many functions there are.
+pub const WHO_COUNT: usize = 8;
+
+impl Who {
+    /// All functions.
+    pub const ALL: [Self; WHO_COUNT] = [
+        Self::Upload,
+        Self::Ingest,
+        Self::Plan,
+        Self::Transcode,
+        Self::Assemble,
+        Self::Manage,
+        Self::Retry,
+        Self::Notify,
+    ];
+
+    /// Its place in an array.
+    #[must_use]
+    pub fn place(self) -> usize {
+        self as usize
+    }
+}
+
+/// The name of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QueueName {
+    Uploads,
+    Ingest,
+    Jobs,
+    Chunks,
+    Assemble,
+    Manage,
+    Retry,
+    Deadlines,
+    Notify,
+    Parked,
+}
+
+/// A queue, or its dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId {
+    pub name: QueueName,
+    pub is_dead: bool,
+}
+
+impl QueueId {
+    /// A queue.
+    #[must_use]
+    pub const fn of(name: QueueName) -> Self {
+        Self {
+            name,
+            is_dead: false,
+        }
+    }
+
+    /// The dead letters of a queue.
+    #[must_use]
+    pub const fn dead(name: QueueName) -> Self {
+        Self {
+            name,
+            is_dead: true,
+        }
+    }
+}
+
+/// What breaks the design.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which of DESIGN §5; 0 for the simulator's own sums.
+    pub invariant: u8,
+    /// How.
+    pub text: String,
+}
+
+/// Something that the loop is to start.
+#[derive(Debug)]
+pub enum Spawn {
+    /// An API request; its answer goes to the slot.
+    Api {
+        who: Who,
+        request: cattube_ports::http::ApiRequest,
+        slot: usize,
+    },
+    /// A person was told something and will look at the tickets.
+    Person,
+}
+
+/// An API's answer; none if the process died or failed.
+pub type Answer = Option<cattube_ports::http::ApiResponse>;
+
+/// Duplicates in a run, at most.
+const MAX_DUPLICATES: u64 = 40;
+
+/// A chunk that the encoder fails on.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    pub start: i64,
+    pub is_sound: bool,
+    /// Until somebody mends it.
+    pub until: Ms,
+    pub how: Breakage,
+}
+
+/// How the encoder fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breakage {
+    /// The disk is full.
+    Transient,
+    /// The exit code says so.
+    Exit,
+    /// The process dies with its worker.
+    Death,
+    /// Exit code 0, and no file.
+    NoFile,
+}
+
+/// The state.
+pub struct State {
+    pub now: Ms,
+    pub agenda: Agenda,
+    pub rng: Rng,
+    pub slots: Vec<Slot>,
+    /// The task that is polled, and whether it died.
+    pub current: usize,
+    pub is_killed: bool,
+    /// Whether a call of many items fails in part.
+    pub is_partial: bool,
+    pub calls: u64,
+    duplicates: u64,
+    pub faults: Faults,
+    pub counts: [u64; FAULT_COUNT],
+    pub masters: Bucket,
+    pub media: Bucket,
+    pub tables: Tables,
+    pub queues: Queues,
+    pub schedules: Schedules,
+    pub notices: u64,
+    pub broken: Option<Broken>,
+    pub temper: crate::actors::Temper,
+    pub spawned: Vec<Spawn>,
+    pub answers: std::collections::BTreeMap<usize, Answer>,
+    pub watch: Watch,
+    pub violation: Option<Violation>,
+    pub bug: Option<Bug>,
+    /// A digest of all that happened, and the lines of it if they are wanted.
+    pub digest: u64,
+    pub trace: Option<Vec<String>>,
+}
+
+impl State {
+    /// An empty state.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults, is_traced: bool, bug: Option<Bug>) -> Self {
+        let mut counts = [0; FAULT_COUNT];
+        counts[Fault::Skew as usize] = faults.skew.iter().filter(|skew| **skew != 0).count() as u64;
+        Self {
+            now: 0,
+            agenda: Agenda::new(),
+            rng: Rng::new(seed),
+            slots: Vec::with_capacity(512),
+            current: 0,
+            is_killed: false,
+            is_partial: false,
+            calls: 0,
+            duplicates: 0,
+            faults,
+            counts,
+            masters: Bucket::new(true),
+            media: Bucket::new(false),
+            tables: Tables::default(),
+            queues: Queues::new(),
+            schedules: Schedules::default(),
+            notices: 0,
+            broken: None,
+            temper: crate::actors::Temper::Patient,
+            spawned: Vec::new(),
+            answers: std::collections::BTreeMap::new(),
+            watch: Watch::default(),
+            violation: None,
+            bug,
+            digest: 0xcbf2_9ce4_8422_2325,
+            trace: is_traced.then(Vec::new),
+        }
+    }
+
+    /// Puts something on the agenda.
+    pub fn plan(&mut self, at: Ms, what: Happening) {
+        let tie = self.rng.next();
+        self.agenda.push(Entry { at, tie, what });
+    }
+
+    /// A slot of the task that is polled.
+    pub fn new_slot(&mut self) -> usize {
+        self.slots.push(Slot {
+            task: self.current,
+            is_ready: false,
+            waker: None,
+        });
+        self.slots.len() - 1
+    }
+
+    /// The task that is polled dies.
+    pub fn kill(&mut self) {
+        self.is_killed = true;
+    }
+
+    /// Whether faults still begin.
+    #[must_use]
+    pub fn is_faulty(&self) -> bool {
+        self.now < self.faults.end
+    }
+
+    /// Counts a fault.
+    pub fn count(&mut self, fault: Fault) {
+        self.counts[fault as usize] += 1;
+    }
+
+    /// True in `per_myriad` of 10,000 cases, while faults still begin; counted.
+    pub fn strikes(&mut self, per_myriad: u32, fault: Fault) -> bool {
+        let strikes = self.is_faulty() && self.rng.chance(per_myriad);
+        if strikes {
+            self.count(fault);
+        }
+        strikes
+    }
+
+    /// Notes what happened.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            let at = self.now;
+            trace.push(format!("{:>12.3}s {}", at as f64 / 1_000.0, line()));
+        }
+    }
+
+    /// Mixes something into the digest.
+    pub fn digest(&mut self, of: u64) {
+        self.digest = (self.digest ^ of).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    }
+
+    /// The first violation stands.
+    pub fn violate(&mut self, invariant: u8, text: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            let text = text();
+            self.note(|| format!("VIOLATION of {invariant}: {text}"));
+            self.violation = Some(Violation { invariant, text });
+        }
+    }
+
+    /// A call begins: its fate and when it has its turn.
+    pub(crate) fn begin(&mut self, who: Who, store: Store, call: Call<'_>) -> (usize, Fate) {
+        self.calls += 1;
+        let fate = self.fate();
+        let mut span = self.rng.between(1, 60);
+        if store == Store::Encoder {
+            span += self.rng.between(SECOND, 40 * SECOND);
+        }
+        if self.strikes(self.faults.rates.stall, Fault::Stall) {
+            span += self.rng.between(60 * SECOND, 2_000 * SECOND);
+        }
+        if let Some(fault) = fault_of(fate) {
+            self.count(fault);
+            self.note(|| format!("{who:?} {} {}: {fault:?}", call.operation, call.subject));
+        }
+        let slot = self.new_slot();
+        let at = self.now + span;
+        self.plan(at, Happening::Resume(slot));
+        (slot, fate)
+    }
+
+    fn fate(&mut self) -> Fate {
+        if let Some((call, fate)) = self.faults.single {
+            return if call == self.calls { fate } else { Fate::Pass };
+        }
+        if !self.is_faulty() {
+            return Fate::Pass;
+        }
+        let rates = &self.faults.rates;
+        let kinds = [
+            (rates.throttle, Fate::Fail),
+            (rates.lost_reply, Fate::LoseReply),
+            (rates.crash_before, Fate::CrashBefore),
+            (rates.crash_after, Fate::CrashAfter),
+        ];
+        let mut draw = self.rng.below(10_000) as u32;
+        for (rate, fate) in kinds {
+            if draw < rate {
+                return fate;
+            }
+            draw -= rate;
+        }
+        Fate::Pass
+    }
+
+    /// A call's turn has come.
+    pub(crate) fn turn(&mut self, who: Who, store: Store, call: Call<'_>, fate: Fate) -> Fate {
+        let of = self.now as u64 ^ ((who.place() as u64) << 56) ^ self.current as u64;
+        self.digest(of);
+        self.note(|| format!("{who:?} {} {}", call.operation, call.subject));
+        let outage = self.faults.outage.is_some_and(|outage| {
+            outage.store == store
+                && outage.who.is_none_or(|only| only == who)
+                && (outage.from..outage.to).contains(&self.now)
+        });
+        if outage && fate == Fate::Pass {
+            self.count(Fault::Outage);
+            return Fate::Fail;
+        }
+        fate
+    }
+
+    /// How long something takes to be delivered; with luck or without.
+    pub fn delivery(&mut self) -> Ms {
+        let span = self.rng.between(20, 500);
+        if self.strikes(self.faults.rates.delay, Fault::Delay) {
+            let longest = self.rng.pick(&[30 * SECOND, 600 * SECOND, 3 * 3_600 * SECOND]);
+            return span + self.rng.between(SECOND, longest);
+        }
+        span
+    }
+
+    /// How much later each copy comes of something that is delivered more than once.
+    pub fn copies(&mut self) -> Vec<Ms> {
+        // What follows from a duplicate may be doubled too, and what follows from that.
+        if self.duplicates >= MAX_DUPLICATES
+            || !self.strikes(self.faults.rates.duplicate, Fault::Duplicate)
+        {
+            return Vec::new();
+        }
+        let count = 1 + self.rng.below(4);
+        self.duplicates += count;
+        (0..count)
+            .map(|_| {
+                if self.strikes(self.faults.rates.late, Fault::LateDuplicate) {
+                    self.rng.between(3_600 * SECOND, 15 * 86_400 * SECOND)
+                } else {
+                    self.rng.between(0, 300 * SECOND)
+                }
+            })
+            .collect()
+    }
+
+    /// A body on its way to a queue, perhaps more than once.
+    pub fn send(&mut self, to: QueueId, body: &Arc<str>) {
+        let at = self.now + self.delivery();
+        self.plan(at, Happening::Arrive(to, Arc::clone(body), false));
+        for later in self.copies() {
+            self.plan(at + later, Happening::Arrive(to, Arc::clone(body), true));
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What is asserted at every step: of each event, each record, each playlist.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use cattube_contract::event::VideoReady;
+use cattube_contract::key::VideoKeys;
+use cattube_contract::plan::{ChunkId, Track};
+use cattube_contract::{Envelope, Event, EventId, Fault, OwnerId, VideoId};
+use cattube_core::video::VideoState;
+use cattube_ports::table::Item;
+use serde_json::Value;
+
+use crate::state::{QueueId, State, Who};
+
+/// An upload that was accepted.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    pub owner: OwnerId,
+    /// Which film it is, where that is known.
+    pub film: Option<usize>,
+    pub is_drop: bool,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Every event, once, in the order of the first publishing.
+    pub history: Vec<Envelope>,
+    known: BTreeMap<EventId, usize>,
+    pub accepted: BTreeMap<VideoId, Accepted>,
+    /// Whose deletion was accepted.
+    pub deleted: BTreeSet<VideoId>,
+    states: BTreeMap<VideoId, VideoState>,
+    planned: BTreeMap<(VideoId, u32), (u32, u32)>,
+    reports: BTreeSet<String>,
+    pub deadlines: BTreeMap<String, u32>,
+    pub commands: u64,
+}
+
+/// Names of fields that tell of the doing and not of the deed: they may differ between two
+/// tellings of the same event, such as two workers that made the same chunk.
+const OF_THE_TELLING: &[&str] = &[
+    "reason",
+    "worker",
+    "started_at",
+    "finished_at",
+    "read_bytes",
+    "written_bytes",
+];
+
+/// The same of failures: a message that comes again may fail by something else.
+const OF_A_FAILURE: &[&str] = &["fault", "command", "work", "rendition", "missing_part_count"];
+
+/// What two tellings of the same event have in common.
+fn essence(event: &Event) -> Value {
+    let is_failure = event.name().ends_with("Failed") || event.name() == "RetriesExhausted";
+    let mut value = serde_json::to_value(event).unwrap_or(Value::Null);
+    if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut) {
+        data.retain(|name, _| {
+            let of_a_failure = is_failure && OF_A_FAILURE.contains(&name.as_str());
+            !of_a_failure && !OF_THE_TELLING.contains(&name.as_str())
+        });
+    }
+    value
+}
+
+impl State {
+    /// An upload is accepted.
+    pub fn accept(&mut self, video: VideoId, owner: OwnerId, film: usize) {
+        let accepted = Accepted {
+            owner,
+            film: Some(film),
+            is_drop: true,
+        };
+        self.watch.accepted.insert(video, accepted);
+    }
+
+    /// A client tells which film it uploads.
+    pub fn film_of(&mut self, video: VideoId, film: usize) {
+        if let Some(accepted) = self.watch.accepted.get_mut(&video) {
+            accepted.film = Some(film);
+        }
+    }
+
+    /// A deletion was accepted.
+    pub fn deleted(&mut self, video: VideoId) {
+        self.watch.deleted.insert(video);
+    }
+
+    /// An event is published.
+    pub fn saw_publish(&mut self, envelope: &Envelope) {
+        let id = envelope.metadata.event_id;
+        self.digest(id.bits() as u64);
+        self.note(|| format!("  * {} attempt {} {:?}", envelope.event.name(), envelope.metadata.attempt, envelope.event));
+        if let Some(first) = self.watch.known.get(&id).map(|place| &self.watch.history[*place]) {
+            if first.event != envelope.event && essence(&first.event) != essence(&envelope.event) {
+                let (first, then) = (essence(&first.event), essence(&envelope.event));
+                self.violate(2, || format!("{id} said {first} and then {then}"));
+            }
+            return;
+        }
+        self.watch.known.insert(id, self.watch.history.len());
+        self.watch.history.push(envelope.clone());
+        self.judge(envelope);
+    }
+
+    fn judge(&mut self, envelope: &Envelope) {
+        let metadata = &envelope.metadata;
+        let video = metadata.video_id;
+        match &envelope.event {
+            Event::VideoPlanned(planned) => {
+                let counts = (planned.video_chunk_count, planned.audio_chunk_count);
+                self.watch.planned.insert((video, planned.generation), counts);
+            }
+            Event::VideoReady(ready) => self.judge_ready(envelope, ready),
+            Event::RetryScheduled(scheduled) => {
+                let next = scheduled.next_attempt;
+                if (next - 1) % 5 == 0 || next != metadata.attempt + 1 {
+                    self.violate(8, || format!("attempt {next} follows {} by itself", metadata.attempt));
+                }
+                if scheduled.delay_ms > 900_000 {
+                    self.violate(8, || format!("a delay of {} ms", scheduled.delay_ms));
+                }
+                let was_transient = self.watch.history.iter().any(|failed| {
+                    failed.metadata.video_id == video
+                        && failed.metadata.attempt == metadata.attempt
+                        && fault_of(&failed.event) == Some(Fault::Transient)
+                });
+                if !was_transient {
+                    self.violate(8, || format!("a permanent fault of {video} is tried again"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_ready(&mut self, envelope: &Envelope, ready: &VideoReady) {
+        let metadata = &envelope.metadata;
+        let video = metadata.video_id;
+        let keys = VideoKeys {
+            owner_id: metadata.owner_id,
+            video_id: video,
+            generation: ready.generation,
+        };
+        let Some((pictures, sounds)) = self.watch.planned.get(&(video, ready.generation)).copied()
+        else {
+            self.violate(4, || format!("{video} is ready and was not planned"));
+            return;
+        };
+        let ids = |track, count| (0..count).map(move |index| ChunkId { track, index });
+        let missing = ids(Track::Video, pictures)
+            .chain(ids(Track::Audio, sounds))
+            .find(|chunk| !self.watch.reports.contains(&keys.report(*chunk)));
+        if let Some(chunk) = missing {
+            self.violate(4, || format!("{video} is ready without {chunk}"));
+        }
+    }
+
+    /// A command is sent.
+    pub fn saw_command(&mut self, to: QueueId, body: &str) {
+        self.watch.commands += 1;
+        self.note(|| format!("  > {:?} {body}", to.name));
+    }
+
+    /// A deadline comes.
+    pub fn saw_deadline(&mut self, name: &str) {
+        let count = self.watch.deadlines.entry(name.to_owned()).or_default();
+        *count += 1;
+        let count = *count;
+        if count > 60 {
+            self.violate(1, || format!("the deadline {name} came {count} times"));
+        }
+    }
+
+    /// An item is saved.
+    pub fn saw_save(&mut self, who: Who, partition: &str, sort: &str, _before: Option<&Item>, body: &Value) {
+        match who {
+            Who::Upload => {
+                let video = sort.strip_prefix("upload#").and_then(|id| id.parse().ok());
+                if let (Some(video), Ok(owner)) = (video, partition.parse()) {
+                    let accepted = Accepted {
+                        owner,
+                        film: None,
+                        is_drop: false,
+                    };
+                    self.watch.accepted.entry(video).or_insert(accepted);
+                }
+            }
+            Who::Manage => {
+                if let Ok(video) = sort.parse() {
+                    self.saw_record(video, partition, body);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn saw_record(&mut self, video: VideoId, partition: &str, body: &Value) {
+        let Some(accepted) = self.watch.accepted.get(&video) else {
+            self.violate(15, || format!("{video} is in the catalogue and was never accepted"));
+            return;
+        };
+        if accepted.owner.to_string() != partition {
+            self.violate(12, || format!("{video} stands under another owner"));
+        }
+        let Ok(state) = serde_json::from_value::<VideoState>(body["state"].clone()) else {
+            return;
+        };
+        self.note(|| format!("  = {video} {state:?}"));
+        let before = self.watch.states.insert(video, state);
+        let is_over = matches!(
+            before,
+            Some(VideoState::Ready | VideoState::Rejected | VideoState::Abandoned | VideoState::Deleted)
+        );
+        let deletes = state == VideoState::Deleted;
+        if let Some(before) = before {
+            if is_over && before != state && !deletes {
+                self.violate(6, || format!("{video} was {before:?} and is {state:?}"));
+            } else if before > state && before != VideoState::Deleted {
+                self.violate(6, || format!("{video} goes back from {before:?} to {state:?}"));
+            }
+        }
+    }
+
+    /// What the catalogue says of a video, as far as it was saved.
+    #[must_use]
+    pub fn state_of(&self, video: VideoId) -> Option<VideoState> {
+        self.watch.states.get(&video).copied()
+    }
+
+    /// An object is written.
+    pub fn saw_put(&mut self, is_masters: bool, key: &str, bytes: &Bytes) {
+        if is_masters {
+            if key.contains("/reports/") {
+                self.watch.reports.insert(key.to_owned());
+            }
+            return;
+        }
+        if key.ends_with(".m3u8") && !self.is_gone(key) {
+            self.check_playlist(key, bytes);
+        }
+    }
+
+    /// Whether a media object is of a video that is not served any more.
+    fn is_gone(&self, key: &str) -> bool {
+        let video = key.split('/').nth(2).and_then(|id| id.parse().ok());
+        let state = video.and_then(|video| self.state_of(video));
+        matches!(state, Some(VideoState::Deleted | VideoState::Abandoned))
+    }
+
+    /// Everything that a playlist names is there.
+    pub fn check_playlist(&mut self, key: &str, bytes: &Bytes) {
+        let text = String::from_utf8_lossy(bytes);
+        let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let uris = text.lines().filter_map(|line| {
+            if line.starts_with('#') {
+                let (_, rest) = line.split_once("URI=\"")?;
+                return rest.split('"').next();
+            }
+            (!line.is_empty()).then_some(line)
+        });
+        let missing = uris
+            .map(|uri| format!("{folder}/{uri}"))
+            .find(|file| !self.media.objects.contains_key(file));
+        if let Some(file) = missing {
+            self.violate(5, || format!("{key} names {file}, which is not there"));
+        }
+    }
+
+    /// The sums of messages are right.
+    pub fn balance(&mut self) {
+        let wrong = self
+            .queues
+            .all()
+            .find(|(_, held)| held.sent != held.done + held.buried + held.messages.len() as u64)
+            .map(|(id, _)| id);
+        if let Some(id) = wrong {
+            self.violate(0, || format!("the messages of {id:?} do not add up"));
+        }
+    }
+}
+
+/// What an event says that failed.
+fn fault_of(event: &Event) -> Option<Fault> {
+    match event {
+        Event::UploadFailed(failed) => Some(failed.fault),
+        Event::PlanFailed(failed) => Some(failed.fault),
+        Event::ChunkFailed(failed) => Some(failed.fault),
+        Event::JoinFailed(failed) => Some(failed.fault),
+        _ => None,
+    }
+}

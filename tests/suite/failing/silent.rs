@@ -1,0 +1,217 @@
+//! Messages that are lost for good: the deadline alone leads to the truth.
+
+use cattube_contract::command::PlanVideo;
+use cattube_contract::event::{Answer, FailedWork, RetryRequested, Stage};
+use cattube_contract::{Command, CommandMessage, Event, Metadata};
+use cattube_core::retry::{POLICY, job_deadline_name};
+use cattube_ports::fakes::FaultPlan;
+use cattube_ports::outcome::MessageHandler;
+use cattube_tests::world::{DROP_OWNER, JOB_DEADLINE, Message, World};
+
+use super::{answer, exhausted, told};
+use crate::flow::{count, state, video, world};
+
+/// The job of the film.
+pub fn job(world: &World) -> PlanVideo {
+    let uploaded = world
+        .history
+        .iter()
+        .find_map(|envelope| match &envelope.event {
+            Event::VideoUploaded(uploaded) => Some(uploaded.clone()),
+            _ => None,
+        });
+    let uploaded = uploaded.expect("it was uploaded");
+    PlanVideo {
+        generation: uploaded.generation,
+        master: uploaded.master,
+        sizes: uploaded.sizes,
+        base: None,
+        requeue: false,
+    }
+}
+
+/// Delivers all messages but those that are lost.
+async fn pump_but(world: &mut World, lost: impl Fn(&Message) -> bool) {
+    loop {
+        world.route();
+        world.waiting.retain(|message| !lost(message));
+        if world.waiting.is_empty() {
+            return;
+        }
+        let message = world.waiting.remove(0);
+        world.deliver(&message).await.unwrap();
+    }
+}
+
+fn is_job(message: &Message) -> bool {
+    matches!(message, Message::Job(_))
+}
+
+/// An event about one chunk, or its command.
+fn says(body: &str, what: &str, chunk: &str) -> bool {
+    body.contains(&format!("\"{what}\"")) && body.contains(&format!("\"chunk\":\"{chunk}\""))
+}
+
+#[tokio::test]
+async fn a_job_whose_command_is_lost_is_queued_again() {
+    let mut world = world(&FaultPlan::none());
+    pump_but(&mut world, is_job).await;
+    assert_eq!(state(&world).await, "uploaded");
+    let deadline = world.job_deadlines.pending().remove(0);
+    assert_eq!(deadline.name, job_deadline_name(video(&world), 1));
+    assert!(matches!(
+        CommandMessage::parse(&deadline.body).unwrap().command,
+        Command::CheckJob(check) if check.job == job(&world) && check.reports_seen.is_none()
+    ));
+
+    world.elapse(JOB_DEADLINE);
+    world.pump().await;
+    assert!(world.failures.is_empty(), "{:?}", world.failures);
+    assert_eq!(state(&world).await, "ready");
+    assert_eq!(world.job_deadlines.pending(), []);
+}
+
+#[tokio::test]
+async fn a_chunk_whose_command_is_lost_is_queued_again() {
+    let mut world = world(&FaultPlan::none());
+    pump_but(
+        &mut world,
+        |message| matches!(message, Message::Chunk(body) if says(body, "TranscodeChunk", "v00001")),
+    )
+    .await;
+    assert_ne!(state(&world).await, "ready");
+    // It got on since it was begun, and then no more.
+    world.elapse(JOB_DEADLINE);
+    world.pump().await;
+    assert_ne!(state(&world).await, "ready");
+    let before = count(&world, "ChunkTranscoded");
+    world.elapse(JOB_DEADLINE);
+    world.pump().await;
+    assert_eq!(state(&world).await, "ready");
+    // The others were left alone.
+    assert_eq!(count(&world, "ChunkTranscoded"), before + 1);
+    assert_eq!(world.job_deadlines.pending(), []);
+}
+
+#[tokio::test]
+async fn a_chunk_whose_event_is_lost_is_found_in_the_store() {
+    for lost in ["v00000", "v00002", "a00000"] {
+        let mut world = world(&FaultPlan::none());
+        pump_but(
+            &mut world,
+            |message| matches!(message, Message::Join(body) if says(body, "ChunkTranscoded", lost)),
+        )
+        .await;
+        assert_ne!(state(&world).await, "ready", "{lost}");
+        world.elapse(JOB_DEADLINE);
+        world.pump().await;
+        assert_eq!(state(&world).await, "ready", "{lost}");
+        assert_eq!(world.job_deadlines.pending(), [], "{lost}");
+    }
+}
+
+#[tokio::test]
+async fn silence_without_end_is_told_to_a_person_whose_word_begins_anew() {
+    let mut world = world(&FaultPlan::none());
+    pump_but(&mut world, is_job).await;
+    for round in 1..=POLICY.max_attempts {
+        assert_eq!(exhausted(&world), [], "round {round}");
+        world.elapse(JOB_DEADLINE);
+        pump_but(&mut world, is_job).await;
+    }
+    let (cause, enough) = exhausted(&world).remove(0);
+    assert_eq!((enough.stage, enough.attempts), (Stage::Deadline, 5));
+    let Some(FailedWork::Plan(work)) = &enough.work else {
+        panic!("{:?}", enough.work);
+    };
+    assert_eq!(work.master, job(&world).master);
+    assert_eq!(world.job_deadlines.pending(), []);
+    world.elapse(JOB_DEADLINE);
+    pump_but(&mut world, is_job).await;
+    assert_eq!(exhausted(&world).len(), 1);
+
+    // Five rounds more, of other numbers.
+    let retry = answer(&cause, 1, Answer::Retry, enough.work.clone());
+    world.waiting.push(retry.clone());
+    pump_but(&mut world, is_job).await;
+    for _ in 1..=POLICY.max_attempts {
+        assert_eq!(exhausted(&world).len(), 1);
+        world.elapse(JOB_DEADLINE);
+        pump_but(&mut world, is_job).await;
+    }
+    let (again, enough) = exhausted(&world).pop().unwrap();
+    assert_eq!(enough.attempts, 10);
+    assert_ne!(again.event_id, cause.event_id);
+
+    world.waiting.push(retry);
+    world.pump().await;
+    assert_eq!(state(&world).await, "ready");
+    assert_eq!(world.job_deadlines.pending(), []);
+}
+
+#[tokio::test]
+async fn a_deadline_that_comes_when_all_is_over_does_nothing_lasting() {
+    let mut world = world(&FaultPlan::none());
+    pump_but(&mut world, is_job).await;
+    let late = Message::Deadline(world.job_deadlines.pending().remove(0).body);
+    world.elapse(JOB_DEADLINE);
+    world.pump().await;
+    assert_eq!(state(&world).await, "ready");
+    let media = world.media.keys();
+
+    // Delivered again days later: the video says once more that it is ready.
+    world.waiting.push(late.clone());
+    world.pump().await;
+    assert_eq!(world.media.keys(), media);
+    assert_eq!(count(&world, "VideoReady"), 1);
+    assert_eq!(world.job_deadlines.pending(), []);
+
+    let delete = "DELETE /v1/videos/{id}";
+    let video = Some(video(&world));
+    world.ask(DROP_OWNER, delete, video).await.unwrap();
+    world.pump().await;
+    assert_eq!(world.deliver(&late).await.unwrap(), "over");
+    assert_eq!(world.job_deadlines.pending(), []);
+    assert_eq!(exhausted(&world), []);
+}
+
+#[tokio::test]
+async fn a_new_making_takes_the_watch_over() {
+    let mut world = world(&FaultPlan::none());
+    pump_but(&mut world, is_job).await;
+    let old = world.job_deadlines.pending().remove(0);
+    let asked = world.history.first().unwrap().metadata.clone();
+    let request = RetryRequested {
+        generation: 2,
+        master: job(&world).master,
+        sizes: job(&world).sizes,
+        base: None,
+    };
+    let metadata = Metadata { hop: 30, ..asked };
+    let message = told(&world, metadata, Event::RetryRequested(request));
+    world.retry.handle(body(&message)).await.unwrap();
+    let watched = world.job_deadlines.pending();
+    let names: Vec<_> = watched.iter().map(|deadline| &deadline.name).collect();
+    assert_eq!(names, [&job_deadline_name(video(&world), 2)]);
+    // A person stands in between: it is no circle.
+    let check = CommandMessage::parse(&watched[0].body).unwrap();
+    assert_eq!((check.metadata.hop, check.metadata.attempt), (1, 1));
+
+    world.route();
+    let job = world
+        .waiting
+        .iter()
+        .find(|message| is_job(message))
+        .cloned();
+    world.deliver(&job.unwrap()).await.unwrap();
+    // The new one is planned: the old one's deadline, delivered late, is nobody's.
+    let late = Message::Deadline(old.body);
+    assert_eq!(world.deliver(&late).await.unwrap(), "over");
+}
+
+fn body(message: &Message) -> &str {
+    match message {
+        Message::Retry(body) => body,
+        other => panic!("{other:?}"),
+    }
+}

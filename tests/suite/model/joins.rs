@@ -1,0 +1,242 @@
+//! The real join, met by every message: each join that can stand in the table has a number,
+//! and what the function's own decisions make of it is worked out once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cattube_contract::envelope::SCHEMA;
+use cattube_contract::event::{
+    ChunkTranscoded, VideoAbandoned, VideoDeleted, VideoPlanned, VideoPlayable, VideoReady,
+};
+use cattube_contract::plan::{ChunkId, Track};
+use cattube_contract::{Envelope, Event, EventId, Metadata, OwnerId, VideoId};
+use cattube_core::join::{ChunkCounts, Join, JoinStep};
+use jiff::Timestamp;
+
+use super::Bug;
+
+/// A join by its number; 0 is the one of a video that nothing is known of.
+pub type JoinId = u16;
+
+/// What a message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// How many chunks a making has.
+    Planned(u32, ChunkCounts),
+    /// A chunk of a making is done.
+    Done(u32, ChunkId),
+    /// A making was given up.
+    Abandoned(u32),
+    /// The video was deleted.
+    Deleted,
+}
+
+impl Said {
+    fn event(self) -> Event {
+        match self {
+            Self::Planned(generation, counts) => Event::VideoPlanned(VideoPlanned {
+                generation,
+                duration_ms: None,
+                source_width_px: 2,
+                source_height_px: 2,
+                renditions: vec![],
+                skipped_sizes: vec![],
+                video_chunk_count: counts.video,
+                audio_chunk_count: counts.audio,
+            }),
+            Self::Done(generation, chunk) => Event::ChunkTranscoded(ChunkTranscoded {
+                generation,
+                chunk,
+                worker: "w".to_owned(),
+                started_at: Timestamp::UNIX_EPOCH,
+                finished_at: Timestamp::UNIX_EPOCH,
+                read_bytes: 0,
+                written_bytes: 0,
+            }),
+            Self::Abandoned(generation) => Event::VideoAbandoned(VideoAbandoned {
+                generation,
+                reason: "r".to_owned(),
+            }),
+            Self::Deleted => Event::VideoDeleted(VideoDeleted { master_key: None }),
+        }
+    }
+
+    /// The making that it is about.
+    pub fn generation(self) -> u32 {
+        match self {
+            Self::Planned(generation, _)
+            | Self::Done(generation, _)
+            | Self::Abandoned(generation) => generation,
+            Self::Deleted => 0,
+        }
+    }
+}
+
+/// What a handler makes of a join that it has loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision {
+    /// What it has to write.
+    pub step: JoinStep,
+    /// The join that it saves when that is written.
+    pub after: JoinId,
+}
+
+/// The joins that were met.
+pub struct Joins {
+    /// What can be said; messages are counted in this order.
+    pub said: Vec<Said>,
+    bug: Option<Bug>,
+    joins: Vec<Join>,
+    numbers: HashMap<String, JoinId>,
+    decided: HashMap<(JoinId, u8, bool, u16), Decision>,
+}
+
+impl Joins {
+    pub fn new(said: Vec<Said>, bug: Option<Bug>) -> Self {
+        let mut joins = Self {
+            said,
+            bug,
+            joins: Vec::new(),
+            numbers: HashMap::new(),
+            decided: HashMap::new(),
+        };
+        assert_eq!(joins.number(&Join::default()), 0);
+        joins
+    }
+
+    /// The join as the next handler reads it from the table.
+    pub fn join(&self, id: JoinId) -> &Join {
+        &self.joins[usize::from(id)]
+    }
+
+    /// A join's number, by what is stored of it.
+    fn number(&mut self, join: &Join) -> JoinId {
+        let stored = serde_json::to_string(join).unwrap();
+        if let Some(number) = self.numbers.get(&stored) {
+            return *number;
+        }
+        let number = JoinId::try_from(self.joins.len()).unwrap();
+        self.joins.push(serde_json::from_str(&stored).unwrap());
+        self.numbers.insert(stored, number);
+        number
+    }
+
+    /// The chunks of a making, as messages that are marked, one bit each.
+    pub fn chunks(&self, generation: u32, marked: u16) -> impl Iterator<Item = ChunkId> {
+        let said = self.said.iter().enumerate();
+        said.filter_map(move |(place, said)| match said {
+            Said::Done(of, chunk) if *of == generation && marked & (1 << place) != 0 => {
+                Some(*chunk)
+            }
+            _ => None,
+        })
+    }
+
+    /// What `assemble` decides on a message: see `Assembler::attempt`. `made` are the messages
+    /// whose chunk has a report in S3.
+    pub fn decide(&mut self, before: JoinId, message: u8, overtaken: bool, made: u16) -> Decision {
+        let said = self.said[usize::from(message)];
+        // Only the plan's message has the handler look into S3.
+        let made = if matches!(said, Said::Planned(..)) { made } else { 0 };
+        let question = (before, message, overtaken, made);
+        if let Some(decision) = self.decided.get(&question) {
+            return *decision;
+        }
+        let mut join = self.evolve(before, said);
+        if matches!(said, Said::Planned(generation, _) if generation == join.generation)
+            && join.is_gathering()
+        {
+            let found: Vec<ChunkId> = self.chunks(join.generation, made).collect();
+            join = join.found(found);
+        }
+        let step = if overtaken {
+            join.step_after_a_race()
+        } else {
+            join.step()
+        };
+        let after = carried_out(join, step);
+        let decision = Decision {
+            step,
+            after: self.number(&after),
+        };
+        self.decided.insert(question, decision);
+        decision
+    }
+
+    fn evolve(&self, before: JoinId, said: Said) -> Join {
+        let before = self.join(before).clone();
+        let was_done = match said {
+            Said::Done(generation, chunk) => {
+                generation == before.generation && before.done.contains(&chunk)
+            }
+            Said::Planned(..) | Said::Abandoned(_) | Said::Deleted => false,
+        };
+        let mut join = before.evolve(&said.event());
+        if self.bug == Some(Bug::Counter) && was_done {
+            // A counter cannot tell a chunk from one that it had already.
+            let next = (0..).map(|index| ChunkId {
+                track: Track::Video,
+                index,
+            });
+            let next = { next }.find(|chunk| !join.done.contains(chunk));
+            join.done.extend(next);
+        }
+        join
+    }
+
+    /// The id of the event that says that a making is ready, said on this message: as
+    /// `Assembler::publish` makes it.
+    pub fn ready_id(&self, message: u8, join: JoinId) -> EventId {
+        let join = self.join(join);
+        let delivered = Metadata {
+            event_id: EventId::derive("model", &[&message.to_string()]),
+            video_id: VideoId::NONE,
+            owner_id: OwnerId::NONE,
+            caused_by: None,
+            attempt: 1 + u32::from(message),
+            hop: u32::from(message),
+            schema: SCHEMA,
+            occurred_at: Timestamp::UNIX_EPOCH,
+        };
+        let cause = match self.bug {
+            Some(Bug::AttemptInId) => delivered,
+            _ => Metadata {
+                attempt: 1,
+                ..delivered
+            },
+        };
+        let event = Event::VideoReady(join.ready.clone().expect("only a ready join says so"));
+        let generation = join.generation.to_string();
+        let envelope = Envelope::follow(&cause, &[&generation], event, Timestamp::UNIX_EPOCH);
+        envelope.metadata.event_id
+    }
+}
+
+/// As `Assembler::carry_out`, without the writing.
+fn carried_out(mut join: Join, step: JoinStep) -> Join {
+    let generation = join.generation;
+    let hls_key = format!("g{generation}/master.m3u8");
+    match step {
+        JoinStep::Wait => {}
+        JoinStep::PublishHead(head) => {
+            join.playable.get_or_insert(VideoPlayable {
+                generation,
+                hls_key,
+                head_ms: u64::from(head.video),
+            });
+        }
+        JoinStep::Finish => {
+            join.finals = BTreeMap::from([(hls_key.clone(), "final".to_owned())]);
+            join.ready = Some(VideoReady {
+                generation,
+                hls_key,
+                dash_key: String::new(),
+                poster_key: String::new(),
+                storyboard_key: String::new(),
+                duration_ms: 0,
+                size_bytes: 0,
+                frame_count: 0,
+            });
+        }
+    }
+    join.after(step)
+}
