@@ -2,6 +2,7 @@
 # A machine needs Rust, Python 3.11 and make. Everything else goes into .local/.
 
 PORT ?= 4566
+STORY_PORT ?= 4576
 ARCH ?= x86_64
 SIZES ?= auto
 ENGINE ?= run
@@ -21,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up run stop test soak lint bench replay redrive logs deploy clean
+.PHONY: help setup build up run story stop test soak lint bench replay redrive tickets logs deploy clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +56,12 @@ up: build ## the engine on 127.0.0.1:PORT, deployed to with `sam deploy`
 run: up ## upload FILE (or a sample) in SIZES and watch it become a stream
 	@$(PY) local/run.py --sizes $(SIZES) $(if $(FILE),--file "$(FILE)")
 
+# On an engine of its own, with short deadlines; it is gone afterwards.
+story: build ## an upload breaks off, says so and goes on: the events as they happen
+	@$(PY) local/engine.py start --name story --port $(STORY_PORT)
+	@status=0; { $(PY) local/engine.py deploy --name story --stage test --quiet && $(PY) local/story.py; } || status=$$?; \
+	    $(PY) local/engine.py stop --name story --wipe; exit $$status
+
 stop: ## end the engine and forget its state
 	@test ! -x $(PY) || $(PY) local/engine.py stop --wipe
 
@@ -80,6 +87,9 @@ bench: setup ## what it costs and how fast it is (ten minutes on an idle machine
 
 replay: setup ## send the sample E=events/<function>/<file>.json into the running engine
 	@$(PY) local/replay.py "$(E)" --name $(ENGINE)
+
+tickets: setup ## list what only a person can decide (ALL=1 also what is over); T=tkt_… A=retry answers
+	@$(PY) local/tickets.py --name $(ENGINE) $(if $(ALL),--all) $(if $(T),--ticket "$(T)") $(if $(A),--answer "$(A)")
 
 redrive: setup ## list the messages that nobody could handle; Q=assemble sends a queue's back; STACK on AWS
 	@$(PY) local/redrive.py $(if $(STACK),--stack "$(STACK)",--name $(ENGINE)) $(if $(Q),--queue "$(Q)")

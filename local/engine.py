@@ -418,6 +418,9 @@ def fixups(engine: Engine) -> None:
                 for statement in document["Statement"]:
                     if statement["Action"] == "sqs:SendMessage":
                         statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+                    if "scheduler:" in json.dumps(statement["Action"]):
+                        one_group = re.sub(r":schedule/[^/]+/", ":schedule/default/", json.dumps(statement["Resource"]))
+                        statement["Resource"] = json.loads(one_group)
                 text = re.sub(r":schedule/[^/\"]+/", ":schedule/default/", json.dumps(document))
                 iam.put_role_policy(**role, PolicyDocument=text)
         if resource["Type"] == "AWS::DynamoDB::Table":

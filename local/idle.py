@@ -16,6 +16,8 @@ from collections import Counter
 from engine import Engine, await_that
 
 SPAWNED = re.compile(r"environment spawned for \S+-(\w+) \(cold start\)")
+# What lies there waits for a person.
+LEFT_ALONE = ("ParkedQueueUrl",)
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 
 
@@ -40,7 +42,7 @@ def log_end(engine: Engine) -> int:
 def become_idle(engine: Engine, seconds: float) -> None:
     """Waits for empty queues, then retires the workers and waits until their processes are gone."""
     outputs = engine.outputs()
-    queues = [url for key, url in outputs.items() if key.endswith("QueueUrl")]
+    queues = [url for key, url in outputs.items() if key.endswith("QueueUrl") and key not in LEFT_ALONE]
     quiet_since: list[float] = []
 
     def quiet() -> bool:

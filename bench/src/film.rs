@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail};
 use bytes::Bytes;
@@ -31,6 +32,9 @@ use crate::numbers::length;
 
 /// Where the master lies.
 const MASTER_KEY: &str = "drop/film.mp4";
+
+/// As `template.yaml` has it.
+const ENCODE_LIMIT: Duration = Duration::from_secs(270);
 
 /// A film and everything that makes it.
 pub struct Film {
@@ -87,6 +91,7 @@ impl Film {
             media: Arc::new(media.clone()),
             bus: Arc::new(bus.clone()),
             encoder: Arc::new(meter.clone()),
+            encode_limit: ENCODE_LIMIT,
             clock,
             name: "bench".to_owned(),
         };

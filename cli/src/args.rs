@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cattube::api::Sizes;
+use cattube::tickets::Answer;
 use clap::{Parser, Subcommand};
 
 /// Uploads videos to CatTube and tells what became of them.
@@ -50,6 +51,19 @@ pub enum Command {
     Cancel {
         /// The video that it would have become.
         id: String,
+    },
+    /// List what only a person can decide.
+    Tickets {
+        /// Also those that are answered or closed.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Answer a ticket.
+    Answer {
+        /// The ticket.
+        ticket: String,
+        /// `retry`, `skip=720p` (a size that failed) or `give-up`.
+        answer: Answer,
     },
 }
 

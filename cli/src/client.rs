@@ -13,7 +13,7 @@ use crate::http::{Http, PartRefusal, Retry, Send};
 /// Speaks to one CatTube as one user.
 #[derive(Debug)]
 pub struct Client {
-    http: Http,
+    pub(crate) http: Http,
 }
 
 impl Client {
@@ -251,7 +251,7 @@ fn video_path(video_id: &str, rest: &str) -> Result<String, Error> {
 }
 
 /// An id that changes no path.
-fn checked(video_id: &str) -> Result<&str, Error> {
+pub(crate) fn checked(video_id: &str) -> Result<&str, Error> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if !video_id.is_empty() && video_id.bytes().all(fits) {
         return Ok(video_id);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use cattube::api::{Video, VideoState};
 use cattube::upload::{self, Job, Start};
 use cattube::watch::{self, Watch};
-use cattube::{Client, Retry, progress, summary};
+use cattube::{Client, Retry, progress, summary, tickets};
 
 use crate::args::{Args, Command, Upload};
 
@@ -37,6 +37,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Cancel { id } => {
             client.cancel_upload(&id)?;
             print([format!("upload {id} is cancelled")])?;
+        }
+        Command::Tickets { all } => {
+            let tickets = client.tickets(all)?;
+            print(tickets.iter().flat_map(tickets::lines))?;
+        }
+        Command::Answer { ticket, answer } => {
+            print(tickets::lines(&client.answer_ticket(&ticket, &answer)?))?;
         }
     }
     Ok(ExitCode::SUCCESS)

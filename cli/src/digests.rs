@@ -2,6 +2,7 @@
 //! way is found.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -43,8 +44,8 @@ impl Digests {
     pub(crate) fn of_all(&self, path: &Path, parts: Parts) -> io::Result<BTreeMap<u32, String>> {
         let mut known = self.locked();
         for number in parts.numbers() {
-            if !known.contains_key(&number) {
-                known.insert(number, read(path, parts, number)?);
+            if let Entry::Vacant(unknown) = known.entry(number) {
+                unknown.insert(read(path, parts, number)?);
             }
         }
         Ok(known.clone())

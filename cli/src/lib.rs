@@ -1,6 +1,6 @@
 //! A client of CatTube. It knows the HTTP API and nothing else: [`Client`] speaks it,
 //! [`upload`] sends a file in parts, [`watch`] follows a video to its end, [`summary`] says
-//! what came of it.
+//! what came of it, [`tickets`] what only a person can decide.
 
 pub mod api;
 pub mod client;
@@ -12,6 +12,7 @@ pub mod progress;
 mod sender;
 mod sending;
 pub mod summary;
+pub mod tickets;
 pub mod upload;
 pub mod watch;
 

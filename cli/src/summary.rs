@@ -216,7 +216,7 @@ fn row(name: &str, value: &str) -> String {
 }
 
 /// Text from outside must not steer the terminal.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 

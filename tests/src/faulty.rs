@@ -127,8 +127,7 @@ impl Packed {
         io::copy(&mut File::open(program)?, &mut file)?;
         let ffmpeg_bytes = io::copy(&mut File::open(ffmpeg)?, &mut file)?;
         let text: String = faults.iter().map(Planted::line).collect();
-        let text_bytes = text.len() as u64;
-        file.write_all(text.as_bytes())?;
+        let text_bytes = io::copy(&mut text.as_bytes(), &mut file)?;
         file.write_all(&ffmpeg_bytes.to_le_bytes())?;
         file.write_all(&text_bytes.to_le_bytes())?;
         file.write_all(MARK)?;

@@ -41,18 +41,15 @@ fn world(faults: &FaultPlan) -> World {
 /// A chunk of pictures in several sizes.
 fn chunk() -> TranscodeChunk {
     let bodies = samples::bodies("transcode").into_iter();
-    let mut chunks =
-        bodies.filter_map(
-            |body| match CommandMessage::parse(&body.to_string()).unwrap().command {
-                Command::TranscodeChunk(chunk) => Some(*chunk),
-                _ => None,
-            },
-        );
-    chunks
-        .find(|chunk| {
-            matches!(&chunk.work, ChunkWork::Video { encoding, .. } if encoding.renditions.len() > 1)
-        })
-        .unwrap()
+    let mut chunks = bodies.filter_map(|body| {
+        let message = CommandMessage::parse(&body.to_string()).unwrap();
+        if let Command::TranscodeChunk(chunk) = message.command {
+            return Some(*chunk);
+        }
+        None
+    });
+    let several = |chunk: &TranscodeChunk| matches!(&chunk.work, ChunkWork::Video { encoding, .. } if encoding.renditions.len() > 1);
+    chunks.find(several).unwrap()
 }
 
 fn sizes() -> Vec<String> {
@@ -167,9 +164,9 @@ async fn get(world: &World, subject: &str, id: &str) -> ApiResponse {
     answer.await.unwrap()
 }
 
-async fn post(world: &World, subject: &str, id: &str, word: &str) -> ApiResponse {
+async fn post(world: &World, subject: &str, id: &str, said: &str) -> ApiResponse {
     let route = "POST /v1/tickets/{id}/answer";
-    let body = json!({ "answer": word });
+    let body = json!({ "answer": said });
     let answer = request(world, route, Some(subject), Some(id), BTreeMap::new(), body);
     answer.await.unwrap()
 }
@@ -190,8 +187,8 @@ fn links(notice: &Notice) -> Links {
     notice.text.lines().filter_map(link).collect()
 }
 
-async fn follow(world: &World, method: &str, links: &Links, word: &str) -> ApiResponse {
-    let (id, query) = &links[word];
+async fn follow(world: &World, method: &str, links: &Links, said: &str) -> ApiResponse {
+    let (id, query) = &links[said];
     let route = format!("{method} /v1/answers/{{id}}");
     let answer = request(world, &route, None, Some(id), query.clone(), Value::Null);
     answer.await.unwrap()
@@ -201,9 +198,11 @@ async fn follow(world: &World, method: &str, links: &Links, word: &str) -> ApiRe
 fn answers(world: &mut World) -> Vec<(Metadata, HumanAnswered)> {
     world.route();
     let events = world.history.iter();
-    let said = events.filter_map(|envelope| match &envelope.event {
-        Event::HumanAnswered(answered) => Some((envelope.metadata.clone(), answered.clone())),
-        _ => None,
+    let said = events.filter_map(|envelope| {
+        if let Event::HumanAnswered(answered) = &envelope.event {
+            return Some((envelope.metadata.clone(), answered.clone()));
+        }
+        None
     });
     said.collect()
 }
@@ -274,10 +273,10 @@ async fn fifty_failed_chunks_are_one_ticket_and_one_notice_and_all_are_tried_aga
         .map(|(metadata, answered)| {
             assert_eq!((metadata.attempt, metadata.hop), (5, 0));
             assert_eq!(answered.answer, Answer::Retry);
-            match answered.work.as_ref().unwrap() {
-                FailedWork::Chunk(chunk) => chunk.chunk.to_string(),
-                other => panic!("{other:?}"),
-            }
+            let Some(FailedWork::Chunk(chunk)) = &answered.work else {
+                panic!("{answered:?}");
+            };
+            chunk.chunk.to_string()
         })
         .collect();
     chunks.sort();
@@ -676,8 +675,7 @@ async fn a_crash_at_any_call_loses_nothing_and_asks_nobody_twice_for_long() {
     story(&world(&counting)).await.unwrap();
     let calls = counting.calls();
     assert!(calls > 40, "{calls}");
-    type Plan = fn(usize) -> FaultPlan;
-    let plans: [Plan; 3] = [
+    let plans: [fn(usize) -> FaultPlan; 3] = [
         FaultPlan::crash_at,
         FaultPlan::lose_reply,
         FaultPlan::fail_call,

@@ -85,12 +85,7 @@ async fn an_upload_becomes_a_stream_by_events_alone() {
     assert!(world.failures.is_empty(), "{:?}", world.failures);
     assert_eq!(state(&world).await, "ready");
     assert!(named_files(&world) > 4);
-    for name in [
-        "VideoUploaded",
-        "VideoPlanned",
-        "VideoPlayable",
-        "VideoReady",
-    ] {
+    for name in ["VideoUploaded", "VideoPlanned", "VideoReady"] {
         assert_eq!(count(&world, name), 1, "{name}");
     }
 }

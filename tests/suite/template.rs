@@ -2,6 +2,7 @@
 //! not enforce. Every rule is shown to be able to fail, on a changed template.
 
 mod alarms;
+mod deadlines;
 mod document;
 mod optional;
 mod pattern;
@@ -11,7 +12,7 @@ mod wiring;
 use std::collections::BTreeSet;
 
 use cattube_contract::Envelope;
-use cattube_tests::rules::{arrives, ends_upload, joins};
+use cattube_tests::rules::{arrives, concerns_people, ends_upload, fails, joins};
 use serde_json::{Value, json};
 
 use crate::{samples, tree};
@@ -238,6 +239,39 @@ fn functions_are_given_what_they_read() {
 }
 
 #[test]
+fn deadlines_can_be_set_and_come() {
+    let sends = "/Resources/ScheduleRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource";
+    let changes = [
+        (
+            sends,
+            Some(json!({"Fn::GetAtt": "ManageQueue.Arn"})),
+            "ScheduleRole may not send to DeadlinesQueue",
+        ),
+        (
+            "/Resources/IngestFunction/Properties/Environment/Variables/SCHEDULE_ROLE_ARN",
+            None,
+            "IngestFunction has no role",
+        ),
+        (
+            "/Resources/IngestRole/Properties/Policies/0/PolicyDocument/Statement",
+            Some(json!([])),
+            "IngestFunction may not scheduler:CreateSchedule",
+        ),
+        (
+            "/Resources/IngestRole/Properties/Policies/0/PolicyDocument/Statement",
+            Some(json!([])),
+            "IngestFunction may not hand ScheduleRole over",
+        ),
+        (
+            "/Resources/RetryRole/Properties/Policies/0/PolicyDocument/Statement/0",
+            Some(json!({"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"})),
+            "RetryRole may hand a role to anybody",
+        ),
+    ];
+    holds(deadlines::deadlines, &changes);
+}
+
+#[test]
 fn nobody_knows_what_can_be_taken_out() {
     let changes = [
         (
@@ -418,6 +452,7 @@ fn the_rules_on_our_events_let_through_what_their_consumers_take() {
         for (rule, takes) in [
             ("UploadEndRule", ends_upload(&parsed)),
             ("UploadCompletedRule", arrives(&parsed)),
+            ("FailureRule", fails(&parsed)),
         ] {
             let pattern = &self::rule(&template, rule)["EventPattern"];
             assert_eq!(matches(pattern, &event), takes, "{rule}: {file}");
@@ -435,4 +470,39 @@ fn the_rules_on_our_events_let_through_what_their_consumers_take() {
     };
     assert_eq!(listed("detail-type"), names);
     assert_eq!(listed("source"), senders);
+}
+
+#[test]
+fn the_rules_on_what_concerns_people_let_through_what_notify_takes() {
+    let template = template();
+    let concerns = rule(&template, "ConcernRule");
+    assert_eq!(target(&concerns["EventBusName"]), Some("Bus"));
+    let mut names = BTreeSet::new();
+    for (file, entry) in samples::bus_entries() {
+        let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        let event = json!({ "source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail });
+        let name = entry["DetailType"].as_str().unwrap();
+        let wanted = concerns_people(&Envelope::parse(name, &detail).unwrap().event);
+        assert_eq!(matches(&concerns["EventPattern"], &event), wanted, "{file}");
+        names.extend(wanted.then(|| name.to_owned()));
+    }
+    let listed = texts(&concerns["EventPattern"]["detail-type"]).into_iter();
+    assert_eq!(listed.map(str::to_owned).collect::<BTreeSet<_>>(), names);
+    let alarms = rule(&template, "AlarmRule");
+    // Alarms report to the default bus.
+    assert!(alarms.get("EventBusName").is_none());
+    let pattern = with_stack_name(&alarms["EventPattern"]);
+    for event in samples::bodies("notify") {
+        let is_alarm = event["source"] == "aws.cloudwatch";
+        assert_eq!(matches(&pattern, &event), is_alarm, "{event}");
+    }
+}
+
+/// A pattern with the stack's name filled in.
+fn with_stack_name(pattern: &Value) -> Value {
+    let mut pattern = pattern.clone();
+    let prefix = &mut pattern["detail"]["alarmName"][0]["prefix"];
+    let text = prefix["Fn::Sub"].as_str().unwrap();
+    *prefix = json!(text.replace("${AWS::StackName}", "cattube"));
+    pattern
 }

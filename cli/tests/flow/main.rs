@@ -4,3 +4,4 @@
 mod client;
 #[cfg(test)]
 mod server;
+mod tickets;

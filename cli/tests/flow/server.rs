@@ -1,6 +1,7 @@
 //! A small CatTube on 127.0.0.1 that loses things.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -312,7 +313,10 @@ impl State {
 
 fn md5_of(bytes: &[u8]) -> String {
     let digest = Md5::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {

@@ -89,6 +89,14 @@ pub struct CheckJob {
     pub job: PlanVideo,
     /// How many chunks were reported when the deadline was set; none if there was no plan.
     pub reports_seen: Option<u32>,
+    /// How often a person was asked about it already; 0 as long as it is tried again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// See [`Command::PurgeVideo`].

@@ -34,6 +34,9 @@ pub const SOURCE_QUEUES: &str = "SOURCE_QUEUES";
 pub const SCHEDULE_GROUP: &str = "SCHEDULE_GROUP";
 /// The role by which the scheduler sends to a function's queue.
 pub const SCHEDULE_ROLE_ARN: &str = "SCHEDULE_ROLE_ARN";
+/// How long ffmpeg may take for a chunk, in seconds: less than the function itself, so that
+/// there is time to say that it took too long.
+pub const ENCODE_LIMIT_SECONDS: &str = "ENCODE_LIMIT_SECONDS";
 /// How long a job may go without progress, in seconds.
 pub const JOB_DEADLINE_SECONDS: &str = "JOB_DEADLINE_SECONDS";
 /// How long an upload may go without a byte, in seconds.

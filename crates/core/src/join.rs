@@ -56,9 +56,21 @@ pub struct Join {
     /// The final playlists that a head can be written over: their digests by their keys.
     #[serde(default)]
     pub finals: BTreeMap<String, String>,
+    /// The making that was ready when this one began.
+    #[serde(default)]
+    pub standing: Option<Standing>,
     /// Why the chunks do not join: nothing is tried until the plan is said again.
     #[serde(default)]
     pub failure: Option<JoinFailure>,
+}
+
+/// An older making that is played until a newer one is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which making.
+    pub generation: u32,
+    /// As [`Join::finals`].
+    pub finals: BTreeMap<String, String>,
 }
 
 /// A join that failed for a reason that the same chunks will have again.
@@ -160,12 +172,51 @@ impl Join {
     /// Whether an event of `generation` counts; a newer one starts the join over.
     fn enter(&mut self, generation: u32) -> bool {
         if generation > self.generation {
+            let standing = if self.phase == JoinPhase::Ready {
+                Some(Standing {
+                    generation: self.generation,
+                    finals: std::mem::take(&mut self.finals),
+                })
+            } else {
+                self.standing.take()
+            };
             *self = Self {
                 generation,
+                standing,
                 ..Self::default()
             };
         }
         generation == self.generation
+    }
+
+    /// Whether an event is a chunk's or the plan's of the older making that stands.
+    #[must_use]
+    pub fn is_of_the_standing(&self, event: &Event) -> bool {
+        let generation = match event {
+            Event::VideoPlanned(planned) => planned.generation,
+            Event::ChunkTranscoded(transcoded) => transcoded.generation,
+            Event::UploadRequested(_)
+            | Event::UploadFailed(_)
+            | Event::VideoUploaded(_)
+            | Event::VideoRejected(_)
+            | Event::PlanFailed(_)
+            | Event::ChunkFailed(_)
+            | Event::VideoPlayable(_)
+            | Event::VideoReady(_)
+            | Event::VideoDeleted(_)
+            | Event::VideoAbandoned(_)
+            | Event::RetryScheduled(_)
+            | Event::UploadResumed(_)
+            | Event::UploadAbandoned(_)
+            | Event::UploadCompleted(_)
+            | Event::JoinFailed(_)
+            | Event::RetryRequested(_)
+            | Event::MessageBuried(_)
+            | Event::HumanRequested(_)
+            | Event::HumanAnswered(_)
+            | Event::RetriesExhausted(_) => return false,
+        };
+        { self.standing.as_ref() }.is_some_and(|standing| standing.generation == generation)
     }
 
     /// How many chunks from the first on are done without a gap.

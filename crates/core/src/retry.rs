@@ -85,6 +85,12 @@ pub fn job_deadline_name(video: VideoId, generation: u32) -> String {
     format!("job-{video}-g{generation}")
 }
 
+/// The name of the deadline of a job that a person was asked about.
+#[must_use]
+pub fn asked_deadline_name(video: VideoId, generation: u32) -> String {
+    format!("{}-asked", job_deadline_name(video, generation))
+}
+
 /// What the store tells of a job when its deadline has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -104,6 +110,13 @@ impl Progress {
     pub fn reports_seen(&self) -> Option<u32> {
         self.planned_chunks.map(|_| self.reports)
     }
+
+    /// All chunks are reported.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.planned_chunks
+            .is_some_and(|chunks| self.reports >= chunks)
+    }
 }
 
 /// What follows when a job's deadline has come.
@@ -122,6 +135,39 @@ pub enum Judgement {
     Enough,
 }
 
+/// What follows when nothing was heard of a job since a person was asked about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reminder {
+    /// Nothing: the video was deleted, or a newer making has taken over.
+    Over,
+    /// All of it is made, which nobody heard: it is queued again, so that it is said again.
+    Requeue,
+    /// The question or its answer may have been lost: a person is asked once more.
+    AskAgain {
+        /// How often that makes.
+        asked: u32,
+    },
+    /// A person was asked often enough.
+    Enough,
+}
+
+/// Decides on a job that a person was `asked` about so often.
+#[must_use]
+pub fn judge_reminder(policy: Policy, progress: Progress, asked: u32) -> Reminder {
+    if !progress.has_master || progress.is_superseded {
+        return Reminder::Over;
+    }
+    if progress.is_complete() {
+        return Reminder::Requeue;
+    }
+    if asked >= policy.max_attempts {
+        return Reminder::Enough;
+    }
+    Reminder::AskAgain {
+        asked: asked.saturating_add(1),
+    }
+}
+
 /// Decides on a job that has not said that it ended when the deadline of its `round` (from 1)
 /// came. `seen` is how far it was when that was set.
 #[must_use]
@@ -134,14 +180,11 @@ pub fn judge_deadline(
     if !progress.has_master || progress.is_superseded {
         return Judgement::Over;
     }
-    // All chunks are reported and yet it has not ended: an event was lost.
-    let is_complete = progress
-        .planned_chunks
-        .is_some_and(|chunks| progress.reports >= chunks);
     if progress.reports_seen() > seen {
         return Judgement::Again {
             round,
-            requeue: is_complete,
+            // It has not said that it ended: an event was lost.
+            requeue: progress.is_complete(),
         };
     }
     if in_round(policy, round) >= policy.max_attempts {
@@ -289,9 +332,29 @@ mod tests {
     }
 
     #[test]
+    fn a_question_is_repeated_so_often_and_not_at_all_when_it_is_needless() {
+        let unfinished = progress(Some(9), 4);
+        let mut asked = 1;
+        while let Reminder::AskAgain { asked: next } = judge_reminder(POLICY, unfinished, asked) {
+            assert_eq!(next, asked + 1);
+            asked = next;
+        }
+        let judged = judge_reminder(POLICY, unfinished, asked);
+        assert_eq!((judged, asked), (Reminder::Enough, POLICY.max_attempts));
+        let judge = |progress| judge_reminder(POLICY, progress, 1);
+        assert_eq!(judge(progress(None, 0)), Reminder::AskAgain { asked: 2 });
+        assert_eq!(judge(progress(Some(9), 9)), Reminder::Requeue);
+        let deleted = Progress {
+            has_master: false,
+            ..progress(Some(9), 9)
+        };
+        assert_eq!(judge(deleted), Reminder::Over);
+    }
+
+    #[test]
     fn a_deadline_has_a_name_that_the_scheduler_takes() {
         let video = VideoId::new(jiff::Timestamp::UNIX_EPOCH, u128::MAX);
-        let name = job_deadline_name(video, u32::MAX);
+        let name = asked_deadline_name(video, u32::MAX);
         assert!(name.len() <= 64, "{name}");
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         assert!(name.chars().all(plain), "{name}");

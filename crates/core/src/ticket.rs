@@ -11,11 +11,10 @@ pub mod subject;
 pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use cattube_contract::human::Answer;
 use cattube_contract::{EventId, OwnerId, TicketId, VideoId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use concern::{Cause, Concern};
@@ -28,7 +27,7 @@ pub const MAX_FAILURES: usize = 5_000;
 
 /// How long whoever opened a ticket has to tell people of it. After that, the next failure
 /// that joins tells them.
-const TELL_WITHIN: Duration = Duration::from_mins(15);
+const TELL_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// Where a ticket stands. Answered and closed are final.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +115,7 @@ pub enum Refusal {
 impl Ticket {
     /// A new ticket about a failure. `key` is fresh random bits, for its links.
     #[must_use]
-    pub fn open(concern: &Concern, round: u32, key: [u128; 2], link_for: Duration) -> Self {
+    pub fn open(concern: &Concern, round: u32, key: [u128; 2], link_for: SignedDuration) -> Self {
         let Concern { cause, failure } = concern;
         let [high, low] = key;
         let opened_at = failure.occurred_at;

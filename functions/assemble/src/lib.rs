@@ -145,16 +145,21 @@ impl Assembler {
             if *wrote {
                 self.remove_playlists(&keys, join.phase).await?;
             }
-            self.save(metadata, &before, &join).await?;
+            self.save(metadata, &before, &join, false).await?;
+            if *wrote || join.is_of_the_standing(event) {
+                self.restore_standing(&keys, &join).await?;
+            }
             return Ok("nothing follows");
         }
         let overtaken = *wrote;
-        let step = if overtaken {
-            join.step_after_a_race()
-        } else {
-            join.step()
+        let step = match (concerns(event, &join), overtaken) {
+            // Of an older making: should this writer die, nobody would look at what it wrote.
+            (false, _) => JoinStep::Wait,
+            (true, false) => join.step(),
+            (true, true) => join.step_after_a_race(),
         };
-        *wrote |= step != JoinStep::Wait;
+        let writes = step != JoinStep::Wait;
+        *wrote |= writes;
         let (join, action) = match self.carry_out(&keys, step, join.clone()).await {
             Ok(done) => done,
             Err(error) if error.is_of_the_chunks() => {
@@ -163,11 +168,14 @@ impl Assembler {
             }
             Err(error) => return Err(error),
         };
-        self.save(metadata, &before, &join).await?;
+        self.save(metadata, &before, &join, writes).await?;
         // Seen before: the try that wrote this may have ended before it was published.
         let again = join == before.join && concerns(event, &join);
-        if again || overtaken {
+        if again || overtaken || writes {
             self.restore_finals(&keys, &join).await?;
+        }
+        if overtaken || join.is_of_the_standing(event) {
+            self.restore_standing(&keys, &join).await?;
         }
         let news = news(&before.join, &join, again);
         self.publish(metadata, join.generation, news).await?;
@@ -215,12 +223,29 @@ impl Assembler {
     }
 
     /// Writes the final playlists again if one of them is not what it was. Only a writer of a
-    /// head that was overtaken can have done that, and it always ends here: it loses the race
-    /// for the state and tries again, or it dies and its message comes again; when the message
-    /// does, the writer is dead, since a queue hides it for longer than a function may run.
+    /// head that was overtaken can have done that. Either the one that finished the film finds
+    /// it, which looks when it has saved; or the head was written after that, and then its
+    /// writer ends here too: it loses the race for the state and tries again, or it dies and its
+    /// message comes again; when the message does, the writer is dead, since a queue hides it
+    /// for longer than a function may run.
     async fn restore_finals(&self, keys: &VideoKeys, join: &Join) -> Result<(), AssembleError> {
         if join.phase == JoinPhase::Ready && self.is_overwritten(&join.finals).await? {
             self.write_final(keys).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for an older making that people still watch while a newer one is in the making.
+    async fn restore_standing(&self, keys: &VideoKeys, join: &Join) -> Result<(), AssembleError> {
+        if let Some(standing) = &join.standing
+            && self.is_overwritten(&standing.finals).await?
+        {
+            let generation = standing.generation;
+            self.write_final(&VideoKeys {
+                generation,
+                ..*keys
+            })
+            .await?;
         }
         Ok(())
     }
@@ -236,13 +261,16 @@ impl Assembler {
         })
     }
 
+    /// One that has written playlists always saves, changed or not: only so does it learn that
+    /// it was overtaken.
     async fn save(
         &self,
         metadata: &Metadata,
         before: &Stored,
         join: &Join,
+        writes: bool,
     ) -> Result<(), AssembleError> {
-        if *join == before.join && before.version.is_some() {
+        if *join == before.join && before.version.is_some() && !writes {
             return Ok(());
         }
         let partition = metadata.video_id.to_string();

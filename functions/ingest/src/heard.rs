@@ -62,7 +62,7 @@ pub(crate) fn read(body: &str, drop_owner: OwnerId) -> Result<Heard, IngestError
     if kind.is_ok_and(|kind| kind.detail_type == "UploadCompleted") {
         let envelope = Envelope::parse_bus_event(body)?;
         if let Event::UploadCompleted(completed) = envelope.event {
-            return completion(envelope.metadata, completed, drop_owner);
+            return completion(&envelope.metadata, completed, drop_owner);
         }
     }
     let event = s3_event(body)?;
@@ -96,7 +96,7 @@ fn s3_event(body: &str) -> Result<S3Event, IngestError> {
 
 /// An upload speaks of its own object only.
 fn completion(
-    metadata: Metadata,
+    metadata: &Metadata,
     completed: UploadCompleted,
     drop_owner: OwnerId,
 ) -> Result<Heard, IngestError> {
@@ -122,7 +122,7 @@ fn completion(
         attempt: metadata.attempt,
         cause: Metadata {
             attempt: 1,
-            ..metadata
+            ..metadata.clone()
         },
     })
 }

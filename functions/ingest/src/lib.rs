@@ -67,13 +67,13 @@ impl MessageHandler for Ingest {
     type Error = IngestError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, IngestError> {
-        let heard = heard::read(body, self.drop_owner)?;
-        let cause = &heard.cause;
-        let head = match &heard.identity.key {
-            Ok(_) => self.objects.head(&heard.key).await?,
+        let said = heard::read(body, self.drop_owner)?;
+        let cause = &said.cause;
+        let head = match &said.identity.key {
+            Ok(_) => self.objects.head(&said.key).await?,
             Err(_) => None,
         };
-        if let (Ok(_), None) = (&heard.identity.key, &head) {
+        if let (Ok(_), None) = (&said.identity.key, &head) {
             return Ok(Outcome::of("gone already", cause));
         }
         let head = head.unwrap_or(ObjectHead {
@@ -81,16 +81,16 @@ impl MessageHandler for Ingest {
             etag: String::new(),
             metadata: std::collections::BTreeMap::new(),
         });
-        let told = &heard.etag;
-        if heard.identity.key.is_ok() && !told.is_empty() && head.etag != *told {
+        let told = &said.etag;
+        if said.identity.key.is_ok() && !told.is_empty() && head.etag != *told {
             // The key was written again: that writing has an event of its own.
             return Ok(Outcome::of("superseded", cause));
         }
-        match intake::judge(&heard.identity.key, head.size_bytes, &head.metadata) {
+        match intake::judge(&said.identity.key, head.size_bytes, &head.metadata) {
             Verdict::Accept { title, sizes } => {
                 let uploaded = VideoUploaded {
                     master: MasterLocation {
-                        key: heard.key.clone(),
+                        key: said.key.clone(),
                         etag: head.etag,
                         size_bytes: head.size_bytes,
                     },
@@ -112,7 +112,7 @@ impl MessageHandler for Ingest {
                 });
                 // A failure of the upload's attempt, apart from those that it states itself.
                 let cause = Metadata {
-                    attempt: heard.attempt,
+                    attempt: said.attempt,
                     ..cause.clone()
                 };
                 self.state(&cause, &[&head.etag], event, "mismatched").await
@@ -180,6 +180,7 @@ impl Ingest {
         let check = CheckJob {
             job: job.clone(),
             reports_seen: None,
+            asked: 0,
         };
         let message = CommandMessage {
             metadata: uploaded.follow("CheckJob", &[&job.generation.to_string()], now),

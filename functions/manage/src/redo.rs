@@ -2,10 +2,10 @@
 //! generation is allocated in the record before anything is said of it.
 
 use cattube_contract::event::{HumanAnswered, RetryRequested};
-use cattube_contract::{Envelope, Event, Metadata, OwnerId, VideoId, read_json};
+use cattube_contract::{Envelope, Event, EventId, Metadata, OwnerId, VideoId, read_json};
 use cattube_core::video::{RedoRefusal, RedoRequest, Video};
 use cattube_ports::http::{ApiRequest, ApiResponse};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::{Catalogue, ManageError, api};
 
@@ -18,6 +18,12 @@ fn refuse(refusal: &RedoRefusal) -> ApiResponse {
     }
 }
 
+fn parse(body: &[u8]) -> Result<RedoRequest, String> {
+    // An object: a list of nothing would pass for a request without fields.
+    let _: Map<String, Value> = read_json(body)?;
+    read_json(body)
+}
+
 impl Catalogue {
     /// Allocates the next making and says so. Whoever asks the same again, while that is
     /// followed, gets the same making.
@@ -27,7 +33,7 @@ impl Catalogue {
         id: VideoId,
         request: &ApiRequest,
     ) -> Result<ApiResponse, ManageError> {
-        let wanted: RedoRequest = match read_json(&request.body) {
+        let wanted = match parse(&request.body) {
             Ok(wanted) => wanted,
             Err(reason) => return Ok(ApiResponse::problem(400, "Bad body", &reason)),
         };
@@ -45,7 +51,7 @@ impl Catalogue {
         };
         let generation = requested.generation;
         let cause = api::request(owner, id, "HTTP retry", self.clock.now());
-        self.say_requested(cause, requested).await?;
+        self.say_requested(cause, None, requested).await?;
         Ok(ApiResponse::json(
             202,
             json!({
@@ -83,7 +89,9 @@ impl Catalogue {
         let (_, decided) = self.change(owner, id, decide).await?;
         match decided {
             Ok(Some(requested)) => {
-                self.say_requested(metadata.clone(), requested).await?;
+                let answer = Some(metadata.event_id);
+                self.say_requested(metadata.clone(), answer, requested)
+                    .await?;
                 Ok("redo requested")
             }
             Ok(None) => Ok("answered too late"),
@@ -95,6 +103,7 @@ impl Catalogue {
     async fn say_requested(
         &self,
         cause: Metadata,
+        caused_by: Option<EventId>,
         requested: RetryRequested,
     ) -> Result<(), ManageError> {
         // A new making begins at its first attempt and its first hop, whoever asked for it.
@@ -105,7 +114,8 @@ impl Catalogue {
         };
         let generation = requested.generation.to_string();
         let event = Event::RetryRequested(requested);
-        let envelope = Envelope::follow(&cause, &[&generation], event, self.clock.now());
+        let mut envelope = Envelope::follow(&cause, &[&generation], event, self.clock.now());
+        envelope.metadata.caused_by = caused_by;
         Ok(self.bus.publish(&[envelope]).await?)
     }
 }

@@ -1,8 +1,8 @@
 //! Takes answers: the first one counts. It is stored first and passed on then, so that no
 //! crash makes two of it; whoever gave it and saw an error gives it again.
 
-use cattube_contract::human::Answer;
-use cattube_contract::{OwnerId, TicketId};
+use cattube_contract::human::{Answer, HumanAnswered};
+use cattube_contract::{Envelope, Event, Metadata, OwnerId, TicketId};
 use cattube_core::ticket::{Refusal, Ticket, TicketState};
 use futures::future::join_all;
 
@@ -20,6 +20,11 @@ pub(crate) enum Taken {
     Before(Ticket),
     /// It was not taken.
     Refused(Refusal, Ticket),
+}
+
+fn spoken((metadata, answered): (Metadata, HumanAnswered)) -> Envelope {
+    let event = Event::HumanAnswered(answered);
+    Envelope { metadata, event }
 }
 
 impl Notify {
@@ -62,12 +67,14 @@ impl Notify {
                     .map(|key| self.load_failure(ticket.ticket_id, key));
                 let mut events = Vec::new();
                 for failure in join_all(loads).await {
-                    events.extend(failure?.and_then(|failure| ticket.retried(&failure, *at)));
+                    let said = failure?.and_then(|failure| ticket.retried(&failure, *at));
+                    events.extend(said.map(spoken));
                 }
                 self.bus.publish(&events).await?;
             }
         } else {
-            self.bus.publish(&[ticket.answered(answer, *at)]).await?;
+            let said = spoken(ticket.answered(answer, *at));
+            self.bus.publish(&[said]).await?;
         }
         let id = ticket.ticket_id;
         let passed_on = self.change_ticket(id, Ticket::passed_on).await?;

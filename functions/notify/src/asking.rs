@@ -4,11 +4,12 @@
 //! ticket lists it, a ticket stands before people are told, and an event is marked as seen
 //! last. Until then it comes again and finds what is done.
 
-use cattube_contract::TicketId;
+use cattube_contract::{Envelope, Event, OwnerId, TicketId};
 use cattube_core::digest::sha256_hex;
 use cattube_core::ticket::subject::Ending;
 use cattube_core::ticket::{Concern, Failure, Ticket, words};
 use cattube_ports::notices::Notice;
+use jiff::SignedDuration;
 
 use crate::store::Stored;
 use crate::{MAX_RACES, Notify, NotifyError};
@@ -124,7 +125,8 @@ impl Notify {
         concern: &Concern,
     ) -> Result<Option<Ticket>, NotifyError> {
         let key = [self.entropy.random(), self.entropy.random()];
-        let ticket = Ticket::open(concern, round, key, self.link_for);
+        let link_for = SignedDuration::try_from(self.link_for).unwrap_or(SignedDuration::MAX);
+        let ticket = Ticket::open(concern, round, key, link_for);
         let id = ticket.ticket_id;
         self.save_failure(id, &concern.failure).await?;
         // Whoever ends the subject closes the tickets that it names: it names this one before
@@ -166,7 +168,9 @@ impl Notify {
             };
             self.notices.send(notice).await?;
         }
-        self.bus.publish(&[ticket.requested(now)]).await?;
+        let (metadata, request) = ticket.requested(now);
+        let event = Event::HumanRequested(request);
+        self.bus.publish(&[Envelope { metadata, event }]).await?;
         if !ticket.noticed {
             let noticed = |ticket| Ticket {
                 noticed: true,
@@ -213,6 +217,6 @@ impl Notify {
 }
 
 /// The partition of an owner's list.
-pub(crate) fn owners_list(owner: cattube_contract::OwnerId) -> String {
+pub(crate) fn owners_list(owner: OwnerId) -> String {
     format!("owner#{owner}")
 }

@@ -1,19 +1,17 @@
 //! The watch over jobs: a deadline that is set again as long as the job gets on, and that
-//! queues it again when it does not. What a job has done is read from S3 alone, so that no
-//! event that was lost can hide it.
+//! queues it again when it does not.
 
 use std::time::Duration;
 
 use cattube_contract::command::{CheckJob, PlanVideo};
 use cattube_contract::event::{FailedWork, RetryRequested, Stage};
-use cattube_contract::key::VideoKeys;
-use cattube_contract::plan::Plan;
 use cattube_contract::{Command, CommandMessage, Fault, Metadata};
-use cattube_core::retry::{self, Judgement, POLICY, Progress, job_deadline_name};
+use cattube_core::retry::{self, Judgement, POLICY, job_deadline_name};
 use cattube_ports::scheduler::Deadline;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
+use crate::store::keys;
 use crate::{Retry, RetryError};
 
 /// What is said of a job that nothing more was heard of.
@@ -24,31 +22,6 @@ const SILENT: &str = "nothing was heard of this job any more, although it was qu
 /// once more and finds the master gone.
 const MAKINGS: u32 = 8;
 
-/// What the store holds of one making of a video.
-struct Work {
-    plan: Option<Plan>,
-    reports: u32,
-}
-
-impl Work {
-    fn planned_chunks(&self) -> Option<u32> {
-        let chunks = self.plan.as_ref()?.chunk_ids().count();
-        Some(u32::try_from(chunks).unwrap_or(u32::MAX))
-    }
-
-    fn reports_seen(&self) -> Option<u32> {
-        self.plan.as_ref().map(|_| self.reports)
-    }
-}
-
-fn keys(metadata: &Metadata, generation: u32) -> VideoKeys {
-    VideoKeys {
-        owner_id: metadata.owner_id,
-        video_id: metadata.video_id,
-        generation,
-    }
-}
-
 impl Retry {
     /// The deadline of a job has come.
     pub(crate) async fn check_job(
@@ -56,18 +29,16 @@ impl Retry {
         metadata: &Metadata,
         check: CheckJob,
     ) -> Result<&'static str, RetryError> {
-        let CheckJob { job, reports_seen } = check;
-        let work = self.work(&keys(metadata, job.generation)).await?;
-        let newer = keys(metadata, job.generation.saturating_add(1)).plan();
-        let progress = Progress {
-            has_master: self.exists(&job.master.key).await?,
-            is_superseded: self.exists(&newer).await?,
-            planned_chunks: work.planned_chunks(),
-            reports: work.reports,
-        };
-        let judgement = retry::judge_deadline(POLICY, progress, reports_seen, metadata.attempt);
-        let (round, requeue) = match judgement {
-            Judgement::Over => return Ok("over"),
+        if check.asked > 0 {
+            return self.check_asked(metadata, check).await;
+        }
+        let CheckJob {
+            job, reports_seen, ..
+        } = check;
+        let progress = self.progress(metadata, &job).await?;
+        let seen = progress.reports_seen();
+        match retry::judge_deadline(POLICY, progress, reports_seen, metadata.attempt) {
+            Judgement::Over => Ok("over"),
             Judgement::Enough => {
                 let failure = Failure {
                     metadata,
@@ -79,17 +50,32 @@ impl Retry {
                     work: Some(FailedWork::Plan(job)),
                     rendition: None,
                 };
-                return self.give_up(&failure).await;
+                self.give_up(&failure).await
             }
-            Judgement::Again { round, requeue } => (round, requeue),
-        };
-        let now = self.clock.now();
-        let seen = progress.reports_seen();
-        if !requeue {
-            // No hop: a long film has many deadlines, and each of them has seen it get on.
-            self.watch(metadata.clone(), job, seen).await?;
-            return Ok("watched on");
+            Judgement::Again { requeue: false, .. } => {
+                // No hop: a long film has many deadlines, and each of them has seen it get on.
+                self.watch(metadata.clone(), job, seen).await?;
+                Ok("watched on")
+            }
+            Judgement::Again {
+                round,
+                requeue: true,
+            } => {
+                self.queue_again(metadata, job, round, seen).await?;
+                Ok("queued again")
+            }
         }
+    }
+
+    /// Watches a job for another round, and has whatever of it is not made queued again.
+    pub(crate) async fn queue_again(
+        &self,
+        metadata: &Metadata,
+        job: PlanVideo,
+        round: u32,
+        seen: Option<u32>,
+    ) -> Result<(), RetryError> {
+        let now = self.clock.now();
         let generation = job.generation.to_string();
         let next = Metadata {
             attempt: round,
@@ -99,15 +85,16 @@ impl Retry {
         self.watch(watch, job.clone(), seen).await?;
         let id = format!(
             "{}-{generation}-deadline-{}-{}",
-            metadata.video_id, metadata.attempt, work.reports
+            metadata.video_id,
+            metadata.attempt,
+            seen.unwrap_or(0)
         );
         let again = PlanVideo {
             requeue: true,
             ..job
         };
         let plan = next.follow("PlanVideo", &[&generation], now);
-        self.queue_job(&plan, again, id).await?;
-        Ok("queued again")
+        self.queue_job(&plan, again, id).await
     }
 
     /// A new making of a video.
@@ -186,7 +173,7 @@ impl Retry {
 
     /// A job and how far it is. A chunk does not say which job it belongs to, its plan does;
     /// without a plan it cannot be made, which it will say at once.
-    async fn job(
+    pub(crate) async fn job(
         &self,
         metadata: &Metadata,
         generation: u32,
@@ -210,7 +197,11 @@ impl Retry {
         let at = self.clock.now().checked_add(wait);
         let message = CommandMessage {
             metadata,
-            command: Command::CheckJob(CheckJob { job, reports_seen }),
+            command: Command::CheckJob(CheckJob {
+                job,
+                reports_seen,
+                asked: 0,
+            }),
         };
         Ok(Deadline {
             name,
@@ -226,6 +217,7 @@ impl Retry {
     ) -> Result<&'static str, RetryError> {
         let name = job_deadline_name(metadata.video_id, generation);
         self.scheduler.remove(&name).await?;
+        self.remind_no_more(metadata, generation).await?;
         Ok("watched no more")
     }
 
@@ -237,31 +229,5 @@ impl Retry {
             self.unwatch(metadata, generation).await?;
         }
         Ok("watched no more")
-    }
-
-    async fn work(&self, keys: &VideoKeys) -> Result<Work, RetryError> {
-        let plan = self.masters.get(&keys.plan()).await?;
-        // A damaged plan is none: whoever makes it will say what is wrong.
-        let plan = plan.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let prefix = keys.reports_prefix();
-        let mut reports = 0_u32;
-        let mut after: Option<String> = None;
-        loop {
-            let page = self.masters.list(&prefix, after.as_deref()).await?;
-            let Some(last) = page.last() else {
-                return Ok(Work { plan, reports });
-            };
-            let chunks = page
-                .iter()
-                .filter(|key| keys.chunk_of_report(key).is_some());
-            reports = reports.saturating_add(u32::try_from(chunks.count()).unwrap_or(u32::MAX));
-            after = Some(last.clone());
-        }
-    }
-
-    /// Whether an object is there. Asked by its name alone: what is in it is not for `retry`.
-    async fn exists(&self, key: &str) -> Result<bool, RetryError> {
-        let found = self.masters.list(key, None).await?;
-        Ok(found.first().is_some_and(|first| first == key))
     }
 }

@@ -11,6 +11,8 @@ mod answers;
 mod buried;
 mod deadlines;
 mod failure;
+mod reminders;
+mod store;
 mod uploads;
 mod work;
 

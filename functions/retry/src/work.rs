@@ -5,6 +5,7 @@ use std::time::Duration;
 use cattube_contract::command::{PlanVideo, TranscodeChunk};
 use cattube_contract::event::{ChunkFailed, FailedWork, JoinFailed, PlanFailed, Stage};
 use cattube_contract::{Command, Metadata};
+use cattube_core::retry::job_deadline_name;
 
 use crate::failure::{Failure, outgoing};
 use crate::{Retry, RetryError};
@@ -127,12 +128,24 @@ impl Retry {
         Ok("retry scheduled")
     }
 
-    /// Says that a person has to help, and stops watching: it is said already.
+    /// Says that a person has to help. The job is not watched any more, the question is.
     pub(crate) async fn give_up(&self, failure: &Failure<'_>) -> Result<&'static str, RetryError> {
+        let Failure {
+            metadata,
+            generation,
+            ..
+        } = *failure;
+        let known = match &failure.work {
+            Some(FailedWork::Plan(job)) => Some(job),
+            Some(FailedWork::Chunk(_) | FailedWork::Message { .. }) | None => None,
+        };
+        if let Some((job, seen)) = self.job(metadata, generation, known).await? {
+            self.remind(metadata, job, seen, 1).await?;
+        }
         let event = failure.exhausted();
-        self.state(failure.metadata, &failure.subject(), event)
-            .await?;
-        self.unwatch(failure.metadata, failure.generation).await?;
+        self.state(metadata, &failure.subject(), event).await?;
+        let name = job_deadline_name(metadata.video_id, generation);
+        self.scheduler.remove(&name).await?;
         Ok("retries exhausted")
     }
 }

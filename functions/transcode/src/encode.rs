@@ -17,10 +17,6 @@ use crate::TranscodeError;
 use crate::fetch::FILE;
 use crate::reuse::Reused;
 
-/// How long ffmpeg may take: less than the function's own 300 s, so that there is time to
-/// say that it took too long.
-const ENCODE_LIMIT: Duration = Duration::from_secs(270);
-
 /// Threads of the decoder and of each encoder. Fixed, since x264's output depends on it and
 /// a chunk that is made twice must come out the same.
 const THREADS: u32 = 2;
@@ -94,6 +90,7 @@ pub(crate) async fn run(
     work: &ChunkWork,
     slice: &Slice,
     workspace: &mut dyn Workspace,
+    limit: Duration,
 ) -> Result<Made, TranscodeError> {
     let mut input = SliceInput {
         path: FILE.to_owned(),
@@ -108,7 +105,7 @@ pub(crate) async fn run(
             makes_poster,
         } => {
             let args = encode::video_args(&input, *range, encoding, *makes_poster, THREADS);
-            start(workspace, &args).await?;
+            start(workspace, &args, limit).await?;
             collect_video(slice, *range, encoding, *makes_poster, workspace).await
         }
         ChunkWork::Audio { range, encoding } => {
@@ -117,14 +114,18 @@ pub(crate) async fn run(
                 / i128::from(slice.timescale.max(1));
             input.origin_ticks = i64::try_from(origin).unwrap_or(0);
             let args = encode::audio_args(&input, *range, encoding);
-            start(workspace, &args).await?;
+            start(workspace, &args, limit).await?;
             collect_audio(*range, encoding, workspace).await
         }
     }
 }
 
-async fn start(workspace: &mut dyn Workspace, args: &[String]) -> Result<(), TranscodeError> {
-    let exit = workspace.run(args, ENCODE_LIMIT).await?;
+async fn start(
+    workspace: &mut dyn Workspace,
+    args: &[String],
+    limit: Duration,
+) -> Result<(), TranscodeError> {
+    let exit = workspace.run(args, limit).await?;
     if exit.success {
         return Ok(());
     }

@@ -9,6 +9,7 @@ mod reuse;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cattube_contract::command::TranscodeChunk;
@@ -119,6 +120,8 @@ pub struct Worker {
     pub bus: Arc<dyn Bus>,
     /// ffmpeg.
     pub encoder: Arc<dyn Encoder>,
+    /// How long that may take for a chunk.
+    pub encode_limit: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// This execution environment's name.
@@ -222,7 +225,7 @@ impl Worker {
         let slice = self.fetch_recipe(job).await?;
         let mut workspace = self.encoder.open().await?;
         self.fetch_slice(job, &slice, workspace.as_mut()).await?;
-        let made = encode::run(work, &slice, workspace.as_mut()).await?;
+        let made = encode::run(work, &slice, workspace.as_mut(), self.encode_limit).await?;
         Ok((made, slice.master_bytes()))
     }
 }

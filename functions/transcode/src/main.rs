@@ -23,6 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             "transcode",
         )),
         encoder: Arc::new(Ffmpeg::start()?),
+        encode_limit: env::read_seconds(env::ENCODE_LIMIT_SECONDS)?,
         clock: Arc::new(System),
         name: worker_name(),
     })

@@ -13,7 +13,7 @@ use crate::kernel::{Kernel, Ms};
 use crate::state::{Answer, Spawn, Who};
 use crate::twins::bucket::etag_of;
 use crate::twins::time::timestamp;
-use crate::wiring::OPERATOR;
+use crate::wiring::{OPERATOR, queue_named};
 use crate::world::MASTERS_BUCKET;
 
 /// How often a client asks again when it gets no answer.
@@ -274,5 +274,23 @@ pub async fn person(kernel: Kernel) {
         let mut say = request(OPERATOR, "POST /v1/tickets/{id}/answer", Some(id));
         say.body = json!({ "answer": word }).to_string().into_bytes();
         ask(&kernel, Who::Notify, &say).await;
+    }
+    redrive(&kernel);
+}
+
+/// Sends everything that nobody could handle back to where it stood, as `make redrive` does;
+/// what came back often enough is thrown away.
+fn redrive(kernel: &Kernel) {
+    let mut state = kernel.lock();
+    for (queue, body) in state.take_parked() {
+        let Some(name) = queue_named(&queue) else {
+            continue;
+        };
+        let times = state.redriven.entry(body.clone()).or_default();
+        *times += 1;
+        if *times <= 3 {
+            state.note(|| format!("redrives {queue} {body}"));
+            state.send_back(name, &body);
+        }
     }
 }

@@ -87,6 +87,9 @@ impl State {
     /// Whether a person is asked about a video and has not answered. A message that nobody
     /// could handle may be about any video.
     fn is_asked(&self, video: VideoId) -> bool {
+        if !self.queues.parked().messages.is_empty() {
+            return true;
+        }
         let video = video.to_string();
         let tickets = self.tables.of(Who::Notify).iter();
         let mut tickets = tickets
@@ -146,7 +149,12 @@ impl State {
             .chain(self.media.keys(&media));
         let left = found.next().cloned();
         drop(found);
-        let open = self.masters.uploads.values().any(|upload| upload.key == master);
+        // Parts of an upload that nobody remembers go by the bucket's lifecycle.
+        let uploads = self.tables.of(Who::Upload).get(&accepted.owner.to_string());
+        let upload = uploads.and_then(|items| items.get(&format!("upload#{video}")));
+        let open = upload
+            .and_then(|item| item.body["store_upload"].as_str())
+            .is_some_and(|upload| self.masters.uploads.contains_key(upload));
         if let Some(key) = left {
             let state = record.state;
             self.violate(11, || format!("{video} is {state:?}, and {key} is left"));

@@ -41,8 +41,10 @@ pub enum Fault {
     CrashAfter,
     /// Of a call of many items only some came through.
     Partial,
-    /// A call took minutes, so that its message came again meanwhile.
+    /// A call took minutes, and perhaps its function's time with it.
     Stall,
+    /// A message came again while it was worked on.
+    Overlap,
     /// A handled message was not taken off its queue.
     LostAck,
     /// A message or event was delivered again.
@@ -51,8 +53,10 @@ pub enum Fault {
     LateDuplicate,
     /// A message or event took its time.
     Delay,
-    /// An event did not reach one of its targets, ever.
+    /// The bus lost an event for good.
     LostEvent,
+    /// An event did not reach one of its targets, but the dead letters of that.
+    Undelivered,
     /// A call fell into the outage of its store.
     Outage,
     /// A worker died of its chunk.
@@ -68,7 +72,7 @@ pub enum Fault {
 }
 
 /// How many kinds there are.
-pub const FAULT_COUNT: usize = 17;
+pub const FAULT_COUNT: usize = 19;
 
 /// How many of 10,000 cases go wrong in which way.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +82,7 @@ pub struct Rates {
     pub crash_before: u32,
     pub crash_after: u32,
     pub stall: u32,
+    pub overlap: u32,
     pub lost_ack: u32,
     pub duplicate: u32,
     pub late: u32,
@@ -143,6 +148,7 @@ impl Faults {
             crash_before: rate(rng, &calls),
             crash_after: rate(rng, &calls),
             stall: rate(rng, &[20, 100, 300]),
+            overlap: rate(rng, &deliveries),
             lost_ack: rate(rng, &deliveries),
             duplicate: rate(rng, &deliveries),
             late: rate(rng, &[500, 3_000]),

@@ -27,6 +27,10 @@ pub enum Happening {
     Arrive(QueueId, Arc<str>, bool),
     /// A deadline comes, if it was set so often by then.
     Fire(String, u64),
+    /// A function's time is over.
+    TimeOut(usize),
+    /// Somebody looks at the messages that nobody could handle, by an alarm's word.
+    Alarm,
 }
 
 /// A happening with its time.

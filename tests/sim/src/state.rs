@@ -148,6 +148,8 @@ pub struct State {
     pub agenda: Agenda,
     pub rng: Rng,
     pub slots: Vec<Slot>,
+    /// Which message each delivery's task is about.
+    pub delivered: std::collections::BTreeMap<usize, (QueueId, u64)>,
     /// The task that is polled, and whether it died.
     pub current: usize,
     pub is_killed: bool,
@@ -163,6 +165,7 @@ pub struct State {
     pub queues: Queues,
     pub schedules: Schedules,
     pub notices: u64,
+    pub redriven: std::collections::BTreeMap<String, u32>,
     pub broken: Option<Broken>,
     pub temper: crate::actors::Temper,
     pub spawned: Vec<Spawn>,
@@ -186,6 +189,7 @@ impl State {
             agenda: Agenda::new(),
             rng: Rng::new(seed),
             slots: Vec::with_capacity(512),
+            delivered: std::collections::BTreeMap::new(),
             current: 0,
             is_killed: false,
             is_partial: false,
@@ -199,6 +203,7 @@ impl State {
             queues: Queues::new(),
             schedules: Schedules::default(),
             notices: 0,
+            redriven: std::collections::BTreeMap::new(),
             broken: None,
             temper: crate::actors::Temper::Patient,
             spawned: Vec::new(),
@@ -274,6 +279,14 @@ impl State {
         }
     }
 
+    /// Whether the message of the task that is polled was taken off by another delivery of
+    /// it. Nobody would bring it again, so nothing may go wrong any more.
+    fn is_alone(&self) -> bool {
+        self.delivered
+            .get(&self.current)
+            .is_some_and(|(from, id)| !self.queues.holds(*from, *id))
+    }
+
     /// A call begins: its fate and when it has its turn.
     pub(crate) fn begin(&mut self, who: Who, store: Store, call: Call<'_>) -> (usize, Fate) {
         self.calls += 1;
@@ -282,8 +295,8 @@ impl State {
         if store == Store::Encoder {
             span += self.rng.between(SECOND, 40 * SECOND);
         }
-        if self.strikes(self.faults.rates.stall, Fault::Stall) {
-            span += self.rng.between(60 * SECOND, 2_000 * SECOND);
+        if !self.is_alone() && self.strikes(self.faults.rates.stall, Fault::Stall) {
+            span += self.rng.between(5 * SECOND, 400 * SECOND);
         }
         if let Some(fault) = fault_of(fate) {
             self.count(fault);
@@ -299,7 +312,7 @@ impl State {
         if let Some((call, fate)) = self.faults.single {
             return if call == self.calls { fate } else { Fate::Pass };
         }
-        if !self.is_faulty() {
+        if !self.is_faulty() || self.is_alone() {
             return Fate::Pass;
         }
         let rates = &self.faults.rates;
@@ -329,7 +342,7 @@ impl State {
                 && outage.who.is_none_or(|only| only == who)
                 && (outage.from..outage.to).contains(&self.now)
         });
-        if outage && fate == Fate::Pass {
+        if outage && fate == Fate::Pass && !self.is_alone() {
             self.count(Fault::Outage);
             return Fate::Fail;
         }

@@ -34,6 +34,7 @@ pub struct Watch {
     states: BTreeMap<VideoId, VideoState>,
     planned: BTreeMap<(VideoId, u32), (u32, u32)>,
     reports: BTreeSet<String>,
+    transient: BTreeSet<(VideoId, u32)>,
     pub deadlines: BTreeMap<String, u32>,
     pub commands: u64,
 }
@@ -47,10 +48,13 @@ const OF_THE_TELLING: &[&str] = &[
     "finished_at",
     "read_bytes",
     "written_bytes",
+    "missing_part_count",
+    "first_missing_part",
+    "head_ms",
 ];
 
 /// The same of failures: a message that comes again may fail by something else.
-const OF_A_FAILURE: &[&str] = &["fault", "command", "work", "rendition", "missing_part_count"];
+const OF_A_FAILURE: &[&str] = &["fault", "command", "work", "rendition"];
 
 /// What two tellings of the same event have in common.
 fn essence(event: &Event) -> Value {
@@ -91,6 +95,10 @@ impl State {
     /// An event is published.
     pub fn saw_publish(&mut self, envelope: &Envelope) {
         let id = envelope.metadata.event_id;
+        if fault_of(&envelope.event) == Some(Fault::Transient) {
+            let attempt = (envelope.metadata.video_id, envelope.metadata.attempt);
+            self.watch.transient.insert(attempt);
+        }
         self.digest(id.bits() as u64);
         self.note(|| format!("  * {} attempt {} {:?}", envelope.event.name(), envelope.metadata.attempt, envelope.event));
         if let Some(first) = self.watch.known.get(&id).map(|place| &self.watch.history[*place]) {
@@ -122,11 +130,7 @@ impl State {
                 if scheduled.delay_ms > 900_000 {
                     self.violate(8, || format!("a delay of {} ms", scheduled.delay_ms));
                 }
-                let was_transient = self.watch.history.iter().any(|failed| {
-                    failed.metadata.video_id == video
-                        && failed.metadata.attempt == metadata.attempt
-                        && fault_of(&failed.event) == Some(Fault::Transient)
-                });
+                let was_transient = self.watch.transient.contains(&(video, metadata.attempt));
                 if !was_transient {
                     self.violate(8, || format!("a permanent fault of {video} is tried again"));
                 }

@@ -46,14 +46,15 @@ pub fn targets(event: &Event) -> Vec<QueueName> {
     targets.map(|(_, name)| name).collect()
 }
 
-/// Whether the simulator may lose this event for this target for good.
+/// Whether the bus may lose this event for good.
 #[must_use]
-pub fn may_be_lost(_event: &Event, _target: QueueName) -> bool {
+pub fn may_be_lost(_event: &Event) -> bool {
     true
 }
 
-/// How long a job may go without progress, and an upload without a part; how long what was
+/// How long ffmpeg may take; how long a job may go without progress, and an upload without a part; how long what was
 /// replaced is kept; how long a ticket's links hold: the template's defaults.
+const ENCODE_LIMIT: Duration = Duration::from_secs(270);
 const JOB_DEADLINE: Duration = Duration::from_mins(30);
 const UPLOAD_DEADLINE: Duration = Duration::from_mins(15);
 const PURGE_DELAY: Duration = Duration::from_hours(24);
@@ -74,6 +75,13 @@ const DEAD: [(&str, QueueName, Who); 9] = [
     ("deadlines", QueueName::Deadlines, Who::Notify),
     ("notify", QueueName::Notify, Who::Notify),
 ];
+
+/// The queue that dead letters and parked messages name so.
+#[must_use]
+pub fn queue_named(name: &str) -> Option<QueueName> {
+    let found = DEAD.iter().find(|(known, _, _)| *known == name);
+    found.map(|(_, queue, _)| *queue)
+}
 
 /// What stands for the ARN of a queue's dead letters.
 fn dead_arn(name: &str) -> String {
@@ -261,6 +269,7 @@ fn transcode(of: &Makers<'_>) -> Worker {
         media: of.media(),
         bus: of.bus(),
         encoder: of.encoder(),
+        encode_limit: ENCODE_LIMIT,
         clock: of.clock(),
         name: "worker".to_owned(),
     }

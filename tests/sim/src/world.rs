@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::actors;
 use crate::faults::SECOND;
-use crate::kernel::{Happening, Kernel};
-use crate::state::{Answer, QueueId, Spawn, State};
+use crate::kernel::{Happening, Kernel, Ms};
+use crate::state::{Answer, QueueId, QueueName, Spawn, State};
 use crate::wiring::Functions;
 
 /// The masters bucket's name, as the rules know it.
@@ -37,6 +37,15 @@ enum Origin {
 struct Task {
     origin: Origin,
     future: Pin<Box<dyn Future<Output = Done> + Send>>,
+}
+
+/// How long a function may take for a message, as in `template.yaml`.
+fn time_out(from: QueueId) -> Ms {
+    match (from.is_dead, from.name) {
+        (false, QueueName::Jobs | QueueName::Assemble) => 120 * SECOND,
+        (false, QueueName::Chunks) => 300 * SECOND,
+        _ => 30 * SECOND,
+    }
 }
 
 /// A run under way.
@@ -108,6 +117,12 @@ impl World {
             }
             Happening::Arrive(to, body, is_copy) => self.kernel.lock().arrive(to, body, is_copy),
             Happening::Fire(name, number) => self.kernel.lock().fire(&name, number),
+            Happening::TimeOut(task) => {
+                if let Some(task) = self.tasks[task].take() {
+                    self.died(task.origin);
+                }
+            }
+            Happening::Alarm => self.act(actors::person(self.kernel.clone())),
         }
         self.kernel.lock().balance();
     }
@@ -120,8 +135,24 @@ impl World {
     }
 
     fn start(&mut self, origin: Origin, future: Pin<Box<dyn Future<Output = Done> + Send>>) {
+        let place = self.tasks.len();
         self.tasks.push(Some(Task { origin, future }));
-        self.poll(self.tasks.len() - 1);
+        {
+            let mut state = self.kernel.lock();
+            let limit = match origin {
+                Origin::Delivery(from, id) => {
+                    state.delivered.insert(place, (from, id));
+                    Some(time_out(from))
+                }
+                Origin::Api(_) => Some(30 * SECOND),
+                Origin::Actor => None,
+            };
+            if let Some(limit) = limit {
+                let at = state.now + limit;
+                state.plan(at, Happening::TimeOut(place));
+            }
+        }
+        self.poll(place);
     }
 
     fn resume(&mut self, slot: usize) {

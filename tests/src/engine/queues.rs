@@ -153,7 +153,8 @@ impl Engine {
     pub fn send(&self, queue: &str, body: &str, group: Option<&str>) {
         let url = self.queue_url(queue);
         let new = || format!("{:?}", std::time::Instant::now());
-        let id = url.ends_with(".fifo").then(|| sha256_hex(new().as_bytes()));
+        let is_fifo = url.rsplit('.').next() == Some("fifo");
+        let id = is_fifo.then(|| sha256_hex(new().as_bytes()));
         let request = self.stores.sqs.send_message();
         let request = request
             .queue_url(url)

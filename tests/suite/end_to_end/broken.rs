@@ -106,7 +106,8 @@ pub fn end(stage: &Stage, broken: &[Broken]) {
         assert_ne!(video.state, VideoState::Ready);
         let published = stage.objects_of(case.owner, video_id);
         let is_published = |key: &&String| {
-            key.ends_with(".m3u8") || key.ends_with(".mpd") || key.contains("reports/v00000")
+            let kind = key.rsplit('.').next();
+            matches!(kind, Some("m3u8" | "mpd")) || key.contains("reports/v00000")
         };
         assert_eq!(published.iter().find(is_published), None);
         stage.ffmpeg.mend(planted);

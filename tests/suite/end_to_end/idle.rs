@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use cattube_tests::engine::root;
+use serde_json::{Value, json};
 
 use super::stage::{PATIENCE, Stage};
 
@@ -23,6 +24,17 @@ pub fn idle(stage: &Stage) {
         .filter(|line| line.contains("panicked"))
         .collect();
     assert_eq!(panics, [""; 0]);
+    // Nor a folder of a worker, whether it ended well or was killed.
+    let folders = fs::read_dir(stage.engine.folder().join("tmp")).unwrap();
+    let names = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<_> = names.filter(|name| name.starts_with("cattube-")).collect();
+    assert_eq!(left, [""; 0]);
+    // Nor a deadline of a job: all have ended.
+    let group = stage.engine.output("ScheduleGroup");
+    let list = ["scheduler", "list-schedules", "--group-name", group];
+    let list = [&list[..], &["--name-prefix", "job-"]].concat();
+    let schedules: Value = serde_json::from_str(&stage.engine.aws(&list)).unwrap();
+    assert_eq!(schedules["Schedules"], json!([]));
 }
 
 /// No folder, no port, no process of the engine.

@@ -165,10 +165,10 @@ pub fn given_up(stage: &Stage) {
     } = &failing;
     let notice = answer(stage, &failing, "give-up");
     awaited("it is given up", PATIENCE, || {
-        let state = client.video(video_id).unwrap().map(|video| video.state);
-        (state == Some(VideoState::Abandoned))
+        let now = client.video(video_id).unwrap().map(|video| video.state);
+        (now == Some(VideoState::Abandoned))
             .then_some(())
-            .ok_or(format!("{state:?}"))
+            .ok_or(format!("{now:?}"))
     });
     awaited("nothing is left of it", PATIENCE, || {
         let objects = stage.objects_of(failing.owner, video_id);

@@ -30,11 +30,13 @@ pub fn job(world: &World) -> PlanVideo {
     }
 }
 
-/// Delivers all messages but those that are lost.
+/// Delivers all messages but those that are lost; workers are slower than all else.
 async fn pump_but(world: &mut World, lost: impl Fn(&Message) -> bool) {
     loop {
         world.route();
         world.waiting.retain(|message| !lost(message));
+        let is_chunk = |message: &Message| matches!(message, Message::Chunk(_));
+        world.waiting.sort_by_key(is_chunk);
         if world.waiting.is_empty() {
             return;
         }

@@ -31,7 +31,8 @@ pub enum Said {
 }
 
 impl Said {
-    fn event(self) -> Event {
+    /// As it is on the bus.
+    pub fn event(self) -> Event {
         match self {
             Self::Planned(generation, counts) => Event::VideoPlanned(VideoPlanned {
                 generation,
@@ -142,16 +143,16 @@ impl Joins {
             return *decision;
         }
         let mut join = self.evolve(before, said);
-        if matches!(said, Said::Planned(generation, _) if generation == join.generation)
-            && join.is_gathering()
-        {
+        let concerns = matches!(said, Said::Planned(..) | Said::Done(..))
+            && said.generation() == join.generation;
+        if concerns && matches!(said, Said::Planned(..)) && join.is_gathering() {
             let found: Vec<ChunkId> = self.chunks(join.generation, made).collect();
             join = join.found(found);
         }
-        let step = if overtaken {
-            join.step_after_a_race()
-        } else {
-            join.step()
+        let step = match (concerns, overtaken) {
+            (false, _) => JoinStep::Wait,
+            (true, false) => join.step(),
+            (true, true) => join.step_after_a_race(),
         };
         let after = carried_out(join, step);
         let decision = Decision {

@@ -31,7 +31,6 @@ enum Text {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Next {
     Idle,
-    Load,
     Remove,
     PutMedia,
     PutMaster,
@@ -39,6 +38,9 @@ enum Next {
     LookAtFinals,
     RestoreMedia,
     RestoreMaster,
+    LookAtStanding,
+    RestoreStandingMedia,
+    RestoreStandingMaster,
     Publish,
 }
 
@@ -55,7 +57,7 @@ struct Handler {
     again: bool,
     before: JoinId,
     after: JoinId,
-    put: (u8, Text),
+    put: (usize, Text),
 }
 
 const IDLE: Handler = Handler {
@@ -96,7 +98,7 @@ pub struct State {
 #[derive(Debug, Clone, Copy)]
 #[allow(dead_code, reason = "they are read by whoever reads the way to a violation")]
 pub enum Action {
-    /// A message is delivered.
+    /// A message is delivered, and its handler loads the state.
     Deliver(Said),
     /// A message is delivered a second time.
     DeliverAgain(Said),
@@ -140,7 +142,6 @@ impl World {
         let handler = &mut next.handlers[at];
         match handler.next {
             Next::Idle => {}
-            Next::Load => self.load(&mut next, at),
             Next::Remove => {
                 self.remove(&mut next, at);
                 next.handlers[at].next = Next::Save;
@@ -149,34 +150,43 @@ impl World {
                 self.check_named(state, handler.put)?;
                 handler.next = Next::PutMaster;
                 let (making, text) = handler.put;
-                next.media[usize::from(making)] = text;
+                next.media[making] = text;
             }
             Next::PutMaster => {
                 handler.next = Next::Save;
                 let (making, text) = handler.put;
-                next.master[usize::from(making)] = text;
+                next.master[making] = text;
             }
             Next::Save => self.save(&mut next, at)?,
             Next::LookAtFinals => {
-                let making = usize::from(self.making(handler.after));
-                let texts = [state.media[making], state.master[making]];
-                let differs = texts.iter().any(|text| *text != Text::Final);
-                let is_there = !texts.contains(&Text::Absent);
-                handler.next = if differs && is_there {
+                let making = self.making(handler.after);
+                handler.next = if is_overwritten(state, making) {
                     Next::RestoreMedia
                 } else {
-                    Next::Publish
+                    Next::LookAtStanding
                 };
             }
             Next::RestoreMedia => {
                 handler.next = Next::RestoreMaster;
-                let making = self.making(handler.after);
-                next.media[usize::from(making)] = Text::Final;
+                next.media[self.making(handler.after)] = Text::Final;
             }
             Next::RestoreMaster => {
+                handler.next = Next::LookAtStanding;
+                next.master[self.making(handler.after)] = Text::Final;
+            }
+            Next::LookAtStanding => {
+                handler.next = match self.standing(handler) {
+                    Some(making) if is_overwritten(state, making) => Next::RestoreStandingMedia,
+                    _ => Next::Publish,
+                };
+            }
+            Next::RestoreStandingMedia => {
+                handler.next = Next::RestoreStandingMaster;
+                next.media[0] = Text::Final;
+            }
+            Next::RestoreStandingMaster => {
                 handler.next = Next::Publish;
-                let making = self.making(handler.after);
-                next.master[usize::from(making)] = Text::Final;
+                next.master[0] = Text::Final;
             }
             Next::Publish => {
                 self.publish(&mut next, at)?;
@@ -189,22 +199,37 @@ impl World {
 
     /// A step that does nothing that others see, and sees nothing of theirs, is none.
     fn skip_nothing(&mut self, next: &mut State, at: usize) -> Result<(), &'static str> {
-        let handler = next.handlers[at];
+        let handler = &mut next.handlers[at];
+        if handler.next == Next::LookAtStanding && self.standing(handler).is_none() {
+            handler.next = Next::Publish;
+        }
+        let handler = *handler;
         if handler.next == Next::Publish && !self.speaks(&handler) {
             next.handlers[at] = IDLE;
         }
-        if handler.next == Next::Save && handler.before == handler.after && next.stored.is_some() {
+        if handler.next == Next::Save && self.saves_nothing(&handler, next) {
             self.save(next, at)?;
             self.skip_nothing(next, at)?;
         }
         Ok(())
     }
 
-    fn making(&self, join: JoinId) -> u8 {
-        u8::try_from(self.joins.join(join).generation.saturating_sub(1)).unwrap()
+    /// A making's place in the state.
+    fn making(&self, join: JoinId) -> usize {
+        usize::try_from(self.joins.join(join).generation.saturating_sub(1)).unwrap()
     }
 
-    fn load(&mut self, next: &mut State, at: usize) {
+    /// The older making whose playlists a handler has to look at, by its place.
+    fn standing(&self, handler: &Handler) -> Option<usize> {
+        let join = self.joins.join(handler.after);
+        let event = self.said(handler.message).event();
+        let looks = handler.overtaken || join.is_of_the_standing(&event);
+        let looks = looks && !self.bug(Bug::ForgetsTheStanding);
+        let standing = join.standing.as_ref().filter(|_| looks)?;
+        usize::try_from(standing.generation - 1).ok()
+    }
+
+    fn load(&mut self, next: &mut State, at: usize) -> Result<(), &'static str> {
         let handler = &mut next.handlers[at];
         handler.before = next.stored.unwrap_or(0);
         handler.stale = false;
@@ -216,12 +241,8 @@ impl World {
         handler.after = decision.after;
         let phase = self.joins.join(decision.after).phase;
         if matches!(phase, JoinPhase::Deleted | JoinPhase::Abandoned) {
-            handler.next = if handler.wrote && !self.bug(Bug::ForgetsItWrote) {
-                Next::Remove
-            } else {
-                Next::Save
-            };
-            return;
+            handler.next = if handler.wrote { Next::Remove } else { Next::Save };
+            return self.skip_nothing(next, at);
         }
         let making = self.making(decision.after);
         (handler.next, handler.put) = match decision.step {
@@ -233,23 +254,24 @@ impl World {
             JoinStep::Finish => (Next::PutMedia, (making, Text::Final)),
         };
         handler.wrote |= decision.step != JoinStep::Wait;
+        self.skip_nothing(next, at)
     }
 
     fn remove(&mut self, next: &mut State, at: usize) {
         let join = self.joins.join(next.handlers[at].after);
         let deleted = join.phase == JoinPhase::Deleted;
         let given_up = self.making(next.handlers[at].after);
-        for making in 0..2_u8 {
+        for making in 0..2 {
             if deleted || making == given_up {
-                next.media[usize::from(making)] = Text::Absent;
-                next.master[usize::from(making)] = Text::Absent;
+                next.media[making] = Text::Absent;
+                next.master[making] = Text::Absent;
             }
         }
     }
 
     /// No playlist names a chunk that is not made.
-    fn check_named(&self, state: &State, put: (u8, Text)) -> Result<(), &'static str> {
-        let generation = u32::from(put.0) + 1;
+    fn check_named(&self, state: &State, put: (usize, Text)) -> Result<(), &'static str> {
+        let generation = u32::try_from(put.0).unwrap() + 1;
         let is_made = |track, index| {
             let mut made = self.joins.chunks(generation, state.made);
             made.any(|chunk| chunk.track == track && chunk.index == index)
@@ -273,22 +295,20 @@ impl World {
 
     fn save(&mut self, next: &mut State, at: usize) -> Result<(), &'static str> {
         let handler = next.handlers[at];
-        let unchanged = handler.before == handler.after && next.stored.is_some();
-        if !unchanged {
+        if !self.saves_nothing(&handler, next) {
             if handler.stale && !self.bug(Bug::SaveWithoutCondition) {
                 // Another was first: all over again.
                 next.handlers[at] = Handler {
-                    next: Next::Load,
                     message: handler.message,
-                    wrote: handler.wrote && !self.bug(Bug::ForgetsItWrote),
+                    wrote: handler.wrote,
                     ..IDLE
                 };
-                return Ok(());
+                return self.load(next, at);
             }
             self.check_saved(next, handler.after)?;
             next.stored = Some(handler.after);
             for (place, other) in next.handlers.iter_mut().enumerate() {
-                if place != at && !matches!(other.next, Next::Idle | Next::Load) {
+                if place != at {
                     overtake(other, self.bounds.bug);
                 }
             }
@@ -297,7 +317,8 @@ impl World {
         let handler = &mut next.handlers[at];
         handler.stale = false;
         if matches!(join.phase, JoinPhase::Deleted | JoinPhase::Abandoned) {
-            *handler = IDLE;
+            handler.overtaken = handler.wrote;
+            handler.next = Next::LookAtStanding;
             return Ok(());
         }
         let said = self.joins.said[usize::from(handler.message)];
@@ -307,13 +328,21 @@ impl World {
         if self.bug(Bug::SaysOnlyOnce) {
             handler.again = false;
         }
-        let restores = handler.again || handler.overtaken;
+        let wrote = handler.put.1 != Text::Absent;
+        let wrote = wrote && self.bounds.bug != Some(Bug::FinishesWithoutLooking);
+        let restores = handler.again || handler.overtaken || wrote;
         handler.next = if restores && join.phase == JoinPhase::Ready {
             Next::LookAtFinals
         } else {
-            Next::Publish
+            Next::LookAtStanding
         };
         Ok(())
+    }
+
+    /// Whether a handler finds nothing to save, and so does not learn whether it was overtaken.
+    fn saves_nothing(&self, handler: &Handler, state: &State) -> bool {
+        let wrote = handler.put.1 != Text::Absent && !self.bug(Bug::SavesOnlyChanges);
+        handler.before == handler.after && state.stored.is_some() && !wrote
     }
 
     /// What may stand in the table behind what stood there.
@@ -350,7 +379,7 @@ impl World {
 
     fn publish(&mut self, next: &mut State, at: usize) -> Result<(), &'static str> {
         let handler = next.handlers[at];
-        let making = usize::from(self.making(handler.after));
+        let making = self.making(handler.after);
         let generation = self.joins.join(handler.after).generation;
         if !self.is_all_made(generation, next.made) {
             return Err("said to be ready with a chunk missing");
@@ -365,7 +394,7 @@ impl World {
     }
 
     /// Deliveries, losses and deadlines.
-    fn outside(&self, state: &State, steps: &mut Vec<Step<Self>>) {
+    fn outside(&mut self, state: &State, steps: &mut Vec<Step<Self>>) {
         let idle = |handler: &&Handler| **handler == IDLE;
         let busy = HANDLERS - state.handlers.iter().filter(idle).count();
         let idle = state.handlers.iter().position(|handler| *handler == IDLE);
@@ -374,7 +403,8 @@ impl World {
             let (bit, said) = (1 << message, self.said(message));
             let mut next = *state;
             let waits = state.waiting & bit != 0;
-            if waits && state.losses > 0 && matches!(said, Said::Done(..)) {
+            let unsaid = state.made & bit == 0;
+            if waits && unsaid && state.losses > 0 && matches!(said, Said::Done(..)) {
                 let mut next = next;
                 next.waiting &= !bit;
                 next.made |= bit;
@@ -393,12 +423,9 @@ impl World {
                 continue;
             };
             next.made |= bit;
-            next.handlers[idle] = Handler {
-                next: Next::Load,
-                message,
-                ..IDLE
-            };
-            steps.push((action, Ok(tidy(next))));
+            next.handlers[idle].message = message;
+            let next = self.load(&mut next, idle).map(|()| tidy(next));
+            steps.push((action, next));
         }
         if self.waits_for_a_deadline(state) {
             let mut next = *state;
@@ -425,7 +452,11 @@ impl World {
         let join = self.joins.join(state.stored.unwrap_or(0));
         let says = |wanted: fn(&Said) -> bool| self.joins.said.iter().any(wanted);
         if says(|said| *said == Said::Deleted) {
-            return self.check_deleted(state, join.phase);
+            // What writers left that were overtaken by it is `manage`'s to remove, later.
+            return match join.phase {
+                JoinPhase::Deleted => Ok(()),
+                _ => Err("deleted, and still there"),
+            };
         }
         let newest = { self.joins.said.iter() }.map(|said| said.generation()).max();
         if newest != Some(join.generation) {
@@ -454,19 +485,13 @@ impl World {
         }
         Ok(())
     }
+}
 
-    fn check_deleted(&self, state: &State, phase: JoinPhase) -> Result<(), &'static str> {
-        if phase != JoinPhase::Deleted {
-            return Err("deleted, and still there");
-        }
-        let texts = state.media.iter().chain(&state.master);
-        // What a writer that died leaves is removed by `manage`, which comes back for it.
-        let crashed = state.crashes < self.bounds.crashes;
-        if !crashed && { texts }.any(|text| *text != Text::Absent) {
-            return Err("deleted, and a playlist came back");
-        }
-        Ok(())
-    }
+/// As `Assembler::is_overwritten`.
+fn is_overwritten(state: &State, making: usize) -> bool {
+    let texts = [state.media[making], state.master[making]];
+    let is_there = !texts.contains(&Text::Absent);
+    is_there && texts.iter().any(|text| *text != Text::Final)
 }
 
 /// Another has saved: what a handler will find when it saves too. What it loaded matters only
@@ -480,10 +505,12 @@ fn overtake(handler: &mut Handler, bug: Option<Bug>) {
         return;
     }
     handler.stale = true;
-    if handler.before != handler.after
-        && handler.next != Next::Remove
-        && bug != Some(Bug::SaveWithoutCondition)
-    {
+    let saves = handler.before != handler.after || handler.put.1 != Text::Absent;
+    let is_bad = matches!(
+        bug,
+        Some(Bug::SaveWithoutCondition | Bug::SavesOnlyChanges)
+    );
+    if saves && handler.next != Next::Remove && !is_bad {
         (handler.before, handler.after) = (0, JoinId::MAX);
     }
 }
@@ -544,7 +571,6 @@ impl Model for World {
 fn name(next: Next) -> &'static str {
     match next {
         Next::Idle => "rests",
-        Next::Load => "loads",
         Next::Remove => "removes",
         Next::PutMedia => "writes media playlists",
         Next::PutMaster => "writes the multivariant playlist",
@@ -552,6 +578,9 @@ fn name(next: Next) -> &'static str {
         Next::LookAtFinals => "looks at the final playlists",
         Next::RestoreMedia => "writes final media playlists again",
         Next::RestoreMaster => "writes the final multivariant playlist again",
+        Next::LookAtStanding => "looks at the older making's playlists",
+        Next::RestoreStandingMedia => "writes the older making's media playlists again",
+        Next::RestoreStandingMaster => "writes the older making's multivariant playlist again",
         Next::Publish => "publishes",
     }
 }

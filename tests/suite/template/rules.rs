@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::deadlines;
 use super::document::{
     Function, functions, list, named, number, resources, stages, statements, target, texts,
 };
@@ -184,8 +185,9 @@ pub fn reach(template: &Value) -> Vec<String> {
             .filter(is_reached)
             .collect();
         let mut needed: BTreeSet<_> = environment
-            .values()
-            .flat_map(|value| named(value))
+            .iter()
+            .filter(|(variable, _)| !deadlines::is_queue(variable))
+            .flat_map(|(_, value)| named(value))
             .filter(is_reached)
             .collect();
         needed.extend(queues.iter().map(|(queue, _)| *queue));

@@ -16,7 +16,9 @@ pub const OWNER: &str = "ada";
 
 /// A file's bytes.
 pub fn bytes(count: usize) -> Vec<u8> {
-    (0..count).map(|at| u8::try_from(at % 251).unwrap()).collect()
+    (0..count)
+        .map(|at| u8::try_from(at % 251).unwrap())
+        .collect()
 }
 
 pub struct Client {
@@ -43,12 +45,7 @@ async fn ask(world: &World, faults: &FaultPlan, request: ApiRequest) -> ApiRespo
 
 impl Client {
     /// Asks for an upload of `file`. Its parts are smaller than the store would take.
-    pub async fn create(
-        world: &World,
-        faults: &FaultPlan,
-        file: &[u8],
-        part_bytes: usize,
-    ) -> Self {
+    pub async fn create(world: &World, faults: &FaultPlan, file: &[u8], part_bytes: usize) -> Self {
         let wish = json!({"title": "film", "size_bytes": file.len(), "content_type": "video/mp4"});
         let request = ApiRequest {
             route: "POST /v1/uploads".to_owned(),

@@ -16,7 +16,7 @@ use cattube_contract::{Envelope, Event, Metadata};
 
 use super::*;
 
-const LINKS: Duration = Duration::from_hours(72);
+const LINKS: SignedDuration = SignedDuration::from_hours(72);
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -207,7 +207,7 @@ fn each_round_is_a_question_of_its_own() {
         Ticket::open(&concern, 2, [7, 8], LINKS),
     );
     assert_ne!(first.ticket_id, second.ticket_id);
-    let id = |ticket: &Ticket| ticket.requested(at(1)).metadata.event_id;
+    let id = |ticket: &Ticket| ticket.requested(at(1)).0.event_id;
     assert_ne!(id(&first), id(&second));
     assert_eq!(id(&first), id(&ticket_of(&concern)));
 }
@@ -218,16 +218,13 @@ fn work_is_tried_again_with_its_attempt_and_is_told_apart() {
     let concern = exhausted("v00001", Some(work.clone()), None);
     let other = exhausted("v00002", Some(chunk_work("v00002", &["720p"])), None);
     let ticket = ticket_of(&concern).join(&other.failure);
-    let said = ticket.retried(&concern.failure, at(9)).unwrap();
-    assert_eq!((said.metadata.attempt, said.metadata.hop), (5, 0));
-    assert_eq!(said.metadata.occurred_at, at(9));
-    let Event::HumanAnswered(answered) = &said.event else {
-        panic!("{said:?}");
-    };
+    let (said, answered) = ticket.retried(&concern.failure, at(9)).unwrap();
+    assert_eq!((said.attempt, said.hop), (5, 0));
+    assert_eq!(said.occurred_at, at(9));
     assert_eq!(answered.work, Some(work));
     assert_eq!(answered.generation, 1);
-    let second = ticket.retried(&other.failure, at(9)).unwrap();
-    assert_ne!(said.metadata.event_id, second.metadata.event_id);
+    let (second, _) = ticket.retried(&other.failure, at(9)).unwrap();
+    assert_ne!(said.event_id, second.event_id);
     let without = exhausted("v00003", None, None);
     assert_eq!(ticket.retried(&without.failure, at(9)), None);
 }
@@ -477,6 +474,6 @@ fn a_notice_says_why_and_has_every_link() {
     }
     assert!(!text.contains('\u{1b}'));
     // What is said on the bus has no link and no key.
-    let said = serde_json::to_string(&ticket.requested(at(1)).to_detail().unwrap()).unwrap();
+    let said = serde_json::to_string(&ticket.requested(at(1))).unwrap();
     assert!(!said.contains("answers") && !said.contains(&ticket.key));
 }

@@ -1,6 +1,8 @@
 //! How events move the record forward.
 
-use cattube_contract::event::{Answer, VideoAbandoned, VideoReady, VideoRejected};
+use cattube_contract::event::{
+    Answer, HumanAnswered, VideoAbandoned, VideoPlanned, VideoReady, VideoRejected,
+};
 use cattube_contract::{Envelope, Event, Fault};
 
 use super::{Failure, PlanSummary, Rejection, Video, VideoState};
@@ -36,12 +38,7 @@ impl Video {
                 self.generation = self.generation.max(uploaded.generation);
                 self.advance(VideoState::Uploaded);
             }
-            Event::VideoPlanned(planned) => {
-                if self.enter(planned.generation) {
-                    self.plan = Some(PlanSummary::of(planned));
-                    self.advance(VideoState::Planned);
-                }
-            }
+            Event::VideoPlanned(planned) => self.plan(planned),
             Event::VideoPlayable(playable) => {
                 // Players stay with an older making until a newer one is ready.
                 if self.enter(playable.generation) && self.ready.is_none() {
@@ -77,13 +74,7 @@ impl Video {
                 }
             }
             Event::VideoAbandoned(abandoned) => self.abandon(envelope, abandoned),
-            Event::HumanAnswered(answered) => {
-                // A size is skipped by a new making: what was asked stands until that begins.
-                let skips = matches!(answered.answer, Answer::SkipSize(_));
-                if answered.generation == self.generation && !skips {
-                    self.needs_attention = None;
-                }
-            }
+            Event::HumanAnswered(answered) => self.hear_answer(answered),
             Event::RetriesExhausted(exhausted) => {
                 if self.enter(exhausted.generation) && self.is_in_the_making() {
                     self.needs_attention = Some(exhausted.reason.clone());
@@ -93,6 +84,21 @@ impl Video {
             | Event::UploadResumed(_)
             | Event::UploadCompleted(_)
             | Event::HumanRequested(_) => {}
+        }
+    }
+
+    fn plan(&mut self, planned: &VideoPlanned) {
+        if self.enter(planned.generation) {
+            self.plan = Some(PlanSummary::of(planned));
+            self.advance(VideoState::Planned);
+        }
+    }
+
+    fn hear_answer(&mut self, answered: &HumanAnswered) {
+        // A size is skipped by a new making: what was asked stands until that begins.
+        let skips = matches!(answered.answer, Answer::SkipSize(_));
+        if answered.generation == self.generation && !skips {
+            self.needs_attention = None;
         }
     }
 

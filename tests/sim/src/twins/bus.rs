@@ -21,11 +21,17 @@ impl State {
     /// An event is on the bus: every rule that lets it through gives it to its queue.
     pub fn publish(&mut self, envelope: &Envelope) {
         self.saw_publish(envelope);
+        let loss = self.faults.rates.lost_event;
+        if wiring::may_be_lost(&envelope.event) && self.strikes(loss, Fault::LostEvent) {
+            self.note(|| format!("the bus loses {}", envelope.event.name()));
+            return;
+        }
         let body: Arc<str> = bus_body(envelope).into();
         for name in wiring::targets(&envelope.event) {
-            let loss = self.faults.rates.lost_event;
-            if wiring::may_be_lost(&envelope.event, name) && self.strikes(loss, Fault::LostEvent) {
-                self.note(|| format!("{} is lost for {name:?}", envelope.event.name()));
+            // What a rule cannot deliver for a day goes to the dead letters of its target.
+            if self.strikes(loss / 2, Fault::Undelivered) {
+                self.note(|| format!("{} cannot reach {name:?}", envelope.event.name()));
+                self.undelivered(name, &body);
                 continue;
             }
             self.send(QueueId::of(name), &body);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cattube_ports::queue::OutgoingMessage;
 use cattube_ports::{PortError, Queue};
 
-use crate::faults::{Fault, MINUTE, SECOND};
+use crate::faults::{DAY, Fault, MINUTE, SECOND};
 use crate::kernel::{Call, Happening, Ms, Port};
 use crate::planted::Bug;
 use crate::state::{QueueId, QueueName, State};
@@ -80,6 +80,20 @@ impl Queues {
         self.held.entry(id).or_default()
     }
 
+    /// What nobody could handle. An alarm tells a person of it.
+    #[must_use]
+    pub fn parked(&self) -> &Held {
+        static NONE: std::sync::LazyLock<Held> = std::sync::LazyLock::new(Held::default);
+        self.held.get(&QueueId::of(QueueName::Parked)).unwrap_or(&NONE)
+    }
+
+    /// Whether a queue holds a message still.
+    #[must_use]
+    pub fn holds(&self, id: QueueId, message: u64) -> bool {
+        let held = self.held.get(&id);
+        held.is_some_and(|held| held.messages.contains_key(&message))
+    }
+
     /// All queues.
     pub fn all(&self) -> impl Iterator<Item = (QueueId, &Held)> {
         self.held.iter().map(|(id, held)| (*id, held))
@@ -94,8 +108,11 @@ impl State {
         let held = self.queues.of(to);
         held.sent += 1;
         held.messages.insert(id, message);
+        let held_count = held.messages.len();
         if to.name != QueueName::Parked {
             self.plan(at, Happening::Visible(to, id, 0));
+        } else if held_count == 1 {
+            self.plan(at + 10 * MINUTE, Happening::Alarm);
         }
     }
 
@@ -132,9 +149,45 @@ impl State {
         let message = held.messages.get_mut(&id)?;
         message.receives += 1;
         let body = Arc::clone(&message.body);
-        let again = self.now + visibility(from) + self.rng.between(0, SECOND);
+        let overlaps = self.strikes(self.faults.rates.overlap, Fault::Overlap);
+        let hidden = if overlaps && !is_fifo(from) {
+            self.rng.between(20, 20 * SECOND)
+        } else {
+            visibility(from) + self.rng.between(0, SECOND)
+        };
+        let again = self.now + hidden;
         self.plan(again, Happening::Visible(from, id, receives + 1));
         Some(body)
+    }
+
+    /// An event that its rule could not deliver is among the dead letters a day later.
+    pub fn undelivered(&mut self, to: QueueName, body: &Arc<str>) {
+        let at = self.now + self.rng.between(MINUTE, DAY);
+        self.plan(at, Happening::Arrive(QueueId::dead(to), Arc::clone(body), false));
+    }
+
+    /// Takes out what nobody could handle: where each stood, and its body.
+    pub fn take_parked(&mut self) -> Vec<(String, String)> {
+        let held = self.queues.of(QueueId::of(QueueName::Parked));
+        let messages = std::mem::take(&mut held.messages);
+        held.done += messages.len() as u64;
+        let read = |message: Message| {
+            let parked: serde_json::Value = serde_json::from_str(&message.body).ok()?;
+            let text = |name: &str| parked[name].as_str().map(str::to_owned);
+            Some((text("queue")?, text("body")?))
+        };
+        messages.into_values().filter_map(read).collect()
+    }
+
+    /// A message is sent back to its queue by hand.
+    pub fn send_back(&mut self, to: QueueName, body: &str) {
+        let message = Message {
+            body: body.into(),
+            group: "by hand".to_owned(),
+            receives: 0,
+            is_copy: true,
+        };
+        self.enqueue(QueueId::of(to), message, self.now);
     }
 
     fn bury(&mut self, from: QueueId, id: u64) {
