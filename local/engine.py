@@ -374,7 +374,8 @@ def deploy(name: str, stage: str, overrides: list[str], without: list[str]) -> d
     done.unlink(missing_ok=True)
     file = template_without(without, engine.dir) if without else BUILD / "template.yaml"
     tool(
-        "sam", "deploy", "--config-env", "local", "--template-file", str(file),
+        # Given a template, sam looks for its settings beside that.
+        "sam", "deploy", "--config-env", "local", "--config-file", str(ROOT / "samconfig.toml"), "--template-file", str(file),
         "--parameter-overrides", *[f"{k}={v}" for k, v in parameters.items()],
         env=engine.aws_env(),
     )
@@ -418,9 +419,6 @@ def fixups(engine: Engine) -> None:
                 for statement in document["Statement"]:
                     if statement["Action"] == "sqs:SendMessage":
                         statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
-                    if "scheduler:" in json.dumps(statement["Action"]):
-                        one_group = re.sub(r":schedule/[^/]+/", ":schedule/default/", json.dumps(statement["Resource"]))
-                        statement["Resource"] = json.loads(one_group)
                 text = re.sub(r":schedule/[^/\"]+/", ":schedule/default/", json.dumps(document))
                 iam.put_role_policy(**role, PolicyDocument=text)
         if resource["Type"] == "AWS::DynamoDB::Table":

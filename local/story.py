@@ -149,14 +149,21 @@ class Bus:
                 self.changed.wait(left)
 
 
+def built() -> str:
+    """The client's binary: what is killed must not be cargo."""
+    command = ["cargo", "build", "-q", "-p", "cattube", "--bin", "cattube", "--message-format", "json"]
+    said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    artifacts = (json.loads(line) for line in said.splitlines())
+    return next(path for artifact in artifacts if (path := artifact.get("executable")))
+
+
 class Client:
     """The command `cattube upload`, behind a line."""
 
+    binary = ""
+
     def __init__(self, engine: Engine, file: Path, line: Line, *options: str) -> None:
-        command = [
-            "cargo", "run", "-q", "-p", "cattube", "--", "upload", str(file), "--sizes", "360",
-            "--api", engine.outputs()["ApiUrl"], *options,
-        ]
+        command = [self.binary, "upload", str(file), "--sizes", "360", "--api", engine.outputs()["ApiUrl"], *options]
         env = {
             **os.environ,
             "CATTUBE_TOKEN": token(issuer_key(engine), claims_for(engine, SUBJECT)),
@@ -266,7 +273,7 @@ def main() -> None:
     parser.add_argument("--name", default="story")
     args = parser.parse_args()
     engine = Engine.get(args.name)
-    subprocess.run(["cargo", "build", "-q", "-p", "cattube"], cwd=ROOT, check=True)
+    Client.binary = built()
     file = master()
     try:
         with Bus(engine) as bus:

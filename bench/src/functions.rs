@@ -11,7 +11,7 @@ use crate::report::{header, line, row};
 use crate::starts::{Start, start};
 
 /// The functions, as the flow goes.
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
     "upload",
     "ingest",
     "plan",
@@ -19,6 +19,7 @@ const FUNCTIONS: [&str; 7] = [
     "assemble",
     "manage",
     "retry",
+    "notify",
 ];
 
 /// Where the release builds go: `make build` keeps those of the dev profile in

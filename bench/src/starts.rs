@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_micros(100);
 
 /// What `template.yaml` gives the functions, all of it to each.
-const ENVIRONMENT: [(&str, &str); 12] = [
+const ENVIRONMENT: [(&str, &str); 30] = [
     ("RUST_LOG", "info"),
     ("BUS_NAME", "cattube"),
     ("MASTERS_BUCKET", "masters"),
@@ -32,6 +32,24 @@ const ENVIRONMENT: [(&str, &str); 12] = [
     ("CATALOGUE_TABLE", "catalogue"),
     ("MEDIA_BASE_URL", "https://media.invalid"),
     ("DROP_OWNER_SUBJECT", "drop"),
+    ("UPLOADS_QUEUE_URL", "https://sqs.invalid/1/uploads"),
+    ("UPLOADS_QUEUE_ARN", "arn:aws:sqs:us-east-1:1:uploads"),
+    ("DEADLINES_QUEUE_ARN", "arn:aws:sqs:us-east-1:1:deadlines"),
+    ("MANAGE_QUEUE_ARN", "arn:aws:sqs:us-east-1:1:manage"),
+    ("PARKED_QUEUE_URL", "https://sqs.invalid/1/parked"),
+    ("DEAD_LETTERS", "retry=arn:aws:sqs:us-east-1:1:dead"),
+    ("SOURCE_QUEUES", "manage=https://sqs.invalid/1/manage"),
+    ("SCHEDULE_GROUP", "deadlines"),
+    ("SCHEDULE_ROLE_ARN", "arn:aws:iam::1:role/schedules"),
+    ("ENCODE_LIMIT_SECONDS", "270"),
+    ("JOB_DEADLINE_SECONDS", "1800"),
+    ("UPLOAD_DEADLINE_SECONDS", "900"),
+    ("PURGE_DELAY_SECONDS", "86400"),
+    ("TICKETS_TABLE", "tickets"),
+    ("PEOPLE_TOPIC_ARN", "arn:aws:sns:us-east-1:1:people"),
+    ("API_BASE_URL", "https://api.invalid"),
+    ("OPERATOR_SUBJECT", "operator"),
+    ("TICKET_LINK_SECONDS", "604800"),
 ];
 
 /// How a start went.

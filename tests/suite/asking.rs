@@ -640,6 +640,7 @@ async fn an_alarm_is_a_ticket_until_it_is_quiet() {
     assert!(world.notices.drain().is_empty());
     let tickets = list(&world, OPERATOR).await;
     assert_eq!((tickets.len(), &tickets[0]["state"]), (1, &json!("closed")));
+    world.clock.advance(std::time::Duration::from_hours(24));
     world
         .deliver(&alarm("ALARM", "2027-01-16T08:00:00.000Z", "4"))
         .await

@@ -9,6 +9,7 @@ mod exact;
 mod failing;
 mod faulty;
 mod flow;
+mod model;
 mod redoing;
 mod rejected;
 mod samples;

@@ -369,4 +369,38 @@ mod tests {
             let _ = thumbnail_box(width, height);
         }
     }
+
+
+    #[test]
+    fn a_level_ends_where_the_standard_ends_it() {
+        let fps = |num| Rational { num, den: 1 };
+        // Macroblocks a frame, and a second: level 3.1 has 3,600 and 108,000.
+        assert_eq!(level_times_ten(1280, 720, fps(30), 1), 31);
+        assert_eq!(level_times_ten(1280, 720, Rational { num: 30_001, den: 1_000 }, 1), 32);
+        assert_eq!(level_times_ten(1280, 736, fps(1), 1), 32);
+        // No side beyond the root of eight times the frame: 113 macroblocks of 1,620 (3.0).
+        assert_eq!(level_times_ten(113 * 16, 16, fps(1), 1), 22);
+        assert_eq!(level_times_ten(114 * 16, 16, fps(1), 1), 31);
+        assert_eq!(level_times_ten(16, 113 * 16, fps(1), 1), 22);
+        assert_eq!(level_times_ten(16, 114 * 16, fps(1), 1), 31);
+        // Four frames in the buffer: level 2.1 has 4,752 macroblocks, and frames of 792.
+        assert_eq!(level_times_ten(16 * 22, 16 * 36, fps(1), 1), 21);
+        assert_eq!(level_times_ten(16 * 33, 16 * 36, fps(1), 1), 22);
+        // Level 1.1 holds 900, so frames of 225 are the largest, though it allows 396.
+        assert_eq!(level_times_ten(16 * 15, 16 * 15, fps(1), 1), 11);
+        assert_eq!(level_times_ten(16 * 15, 16 * 16, fps(1), 1), 12);
+        // The peak: 10,000 units of 1,250 bits at level 3.0, and two seconds of it buffered
+        // where that is less.
+        let peak = |bps| level_times_ten(640, 368, fps(30), bps);
+        let most = LEVELS[7].buffer_kbits * 1_250 / BUFFER_SECONDS;
+        let most = most.min(LEVELS[7].kbps * 1_250);
+        assert_eq!((peak(most), peak(most + 1)), (30, 31));
+        let (kbps, buffer) = (LEVELS[10].kbps * 1_250, LEVELS[10].buffer_kbits * 1_250);
+        let most = kbps.min(buffer / BUFFER_SECONDS);
+        let large = |bps| level_times_ten(1920, 1088, fps(30), bps);
+        assert_eq!((large(most), large(most + 1)), (40, 41));
+        // Beyond the last.
+        assert_eq!(level_times_ten(16_384, 16_384, fps(240), 1), 62);
+        assert_eq!(level_times_ten(0, 0, Rational { num: 0, den: 0 }, 0), 10);
+    }
 }

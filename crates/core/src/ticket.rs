@@ -113,12 +113,18 @@ pub enum Refusal {
 }
 
 impl Ticket {
-    /// A new ticket about a failure. `key` is fresh random bits, for its links.
+    /// A new ticket about a failure. `key` is fresh random bits, for its links, which hold
+    /// until `expires_at`.
     #[must_use]
-    pub fn open(concern: &Concern, round: u32, key: [u128; 2], link_for: SignedDuration) -> Self {
+    pub fn open(
+        concern: &Concern,
+        round: u32,
+        key: [u128; 2],
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
         let Concern { cause, failure } = concern;
         let [high, low] = key;
-        let opened_at = failure.occurred_at;
         let ticket = Self {
             ticket_id: TicketId::derive(&cause.text(), round),
             cause: cause.clone(),
@@ -129,9 +135,9 @@ impl Ticket {
             opened_by: failure.event_id,
             attempt: failure.attempt,
             hop: failure.hop,
-            opened_at,
-            last_at: opened_at,
-            expires_at: opened_at.saturating_add(link_for).unwrap_or(Timestamp::MAX),
+            opened_at: now,
+            last_at: failure.occurred_at,
+            expires_at,
             key: format!("{high:032x}{low:032x}"),
             failures: BTreeMap::new(),
             more: 0,

@@ -5,6 +5,7 @@
 //! Objects are written before the state, the state before the events, and the message is
 //! acknowledged last; so a crash between any two steps is made good by the redelivery.
 
+mod mend;
 mod publish;
 mod say;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cattube_contract::envelope::MAX_HOPS;
-use cattube_contract::key::{VideoKeys, media_prefix};
+use cattube_contract::key::VideoKeys;
 use cattube_contract::{ContractError, Envelope, Event, Metadata};
 use cattube_core::join::{Join, JoinPhase, JoinStep};
 use cattube_core::playlist::JoinError;
@@ -222,34 +223,6 @@ impl Assembler {
         Ok((join.after(step), action))
     }
 
-    /// Writes the final playlists again if one of them is not what it was. Only a writer of a
-    /// head that was overtaken can have done that. Either the one that finished the film finds
-    /// it, which looks when it has saved; or the head was written after that, and then its
-    /// writer ends here too: it loses the race for the state and tries again, or it dies and its
-    /// message comes again; when the message does, the writer is dead, since a queue hides it
-    /// for longer than a function may run.
-    async fn restore_finals(&self, keys: &VideoKeys, join: &Join) -> Result<(), AssembleError> {
-        if join.phase == JoinPhase::Ready && self.is_overwritten(&join.finals).await? {
-            self.write_final(keys).await?;
-        }
-        Ok(())
-    }
-
-    /// The same for an older making that people still watch while a newer one is in the making.
-    async fn restore_standing(&self, keys: &VideoKeys, join: &Join) -> Result<(), AssembleError> {
-        if let Some(standing) = &join.standing
-            && self.is_overwritten(&standing.finals).await?
-        {
-            let generation = standing.generation;
-            self.write_final(&VideoKeys {
-                generation,
-                ..*keys
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
     async fn load(&self, metadata: &Metadata) -> Result<Stored, AssembleError> {
         let partition = metadata.video_id.to_string();
         let Some(item) = self.table.load(&partition, SORT_KEY).await? else {
@@ -277,25 +250,5 @@ impl Assembler {
         let body = serde_json::to_value(join).map_err(document("join"))?;
         let saved = self.table.save(&partition, SORT_KEY, before.version, &body);
         Ok(saved.await?)
-    }
-
-    /// Removes what was written while the video, or this making of it, came to its end.
-    async fn remove_playlists(
-        &self,
-        keys: &VideoKeys,
-        phase: JoinPhase,
-    ) -> Result<(), AssembleError> {
-        let prefix = if phase == JoinPhase::Deleted {
-            media_prefix(keys.owner_id, keys.video_id)
-        } else {
-            keys.media_prefix()
-        };
-        loop {
-            let found = self.media.list(&prefix, None).await?;
-            if found.is_empty() {
-                return Ok(());
-            }
-            self.media.delete(&found).await?;
-        }
     }
 }

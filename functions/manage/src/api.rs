@@ -99,9 +99,14 @@ impl Catalogue {
         if video.state == VideoState::Deleted {
             return Ok(not_found());
         }
+        // Of a making that was given up nobody wants to know the chunks any more.
+        let served = video
+            .served_generation()
+            .filter(|_| !video.is_in_the_making());
+        let shown = served.unwrap_or(video.generation);
         let query = Query {
             partition_key: &video.video_id.to_string(),
-            sort_prefix: &format!("chunk#{:08}#", video.generation),
+            sort_prefix: &format!("chunk#{shown:08}#"),
             after: None,
             limit: MAX_CHUNKS,
             descending: false,

@@ -79,11 +79,11 @@ fn refused(refusal: Refusal, ticket: &Ticket) -> ApiResponse {
             ApiResponse::problem(422, "Bad answer", &detail)
         }
         (_, TicketState::Answered { answer, at, .. }) => {
-            let detail = format!("answered already: {} at {at}", link::word(answer));
+            let detail = format!("answered already: {} at {at:.0}", link::word(answer));
             ApiResponse::problem(409, "Conflict", &detail)
         }
         (_, TicketState::Closed { by, at }) => {
-            let detail = format!("closed already: {by} at {at}");
+            let detail = format!("closed already: {by} at {at:.0}");
             ApiResponse::problem(409, "Conflict", &detail)
         }
         (_, TicketState::Open) => ApiResponse::problem(409, "Conflict", "try again"),

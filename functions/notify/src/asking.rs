@@ -9,7 +9,7 @@ use cattube_core::digest::sha256_hex;
 use cattube_core::ticket::subject::Ending;
 use cattube_core::ticket::{Concern, Failure, Ticket, words};
 use cattube_ports::notices::Notice;
-use jiff::SignedDuration;
+use jiff::Timestamp;
 
 use crate::store::Stored;
 use crate::{MAX_RACES, Notify, NotifyError};
@@ -125,8 +125,9 @@ impl Notify {
         concern: &Concern,
     ) -> Result<Option<Ticket>, NotifyError> {
         let key = [self.entropy.random(), self.entropy.random()];
-        let link_for = SignedDuration::try_from(self.link_for).unwrap_or(SignedDuration::MAX);
-        let ticket = Ticket::open(concern, round, key, link_for);
+        let now = self.clock.now();
+        let expires_at = now.saturating_add(self.link_for).unwrap_or(Timestamp::MAX);
+        let ticket = Ticket::open(concern, round, key, now, expires_at);
         let id = ticket.ticket_id;
         self.save_failure(id, &concern.failure).await?;
         // Whoever ends the subject closes the tickets that it names: it names this one before
@@ -146,7 +147,6 @@ impl Notify {
         if let Some(subject) = &subject
             && self.load_subject(subject).await?.is_over(concern)
         {
-            let now = self.clock.now();
             return self
                 .change_ticket(id, |ticket| ticket.close("its subject's end", now))
                 .await;

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use cattube_contract::VideoId;
+use cattube_core::digest::sha256_hex;
 use cattube_ports::http::ApiRequest;
 use serde_json::{Value, json};
 
-use crate::faults::{HOUR, MINUTE, SECOND};
+use crate::faults::{Fault, HOUR, MINUTE, SECOND};
 use crate::film::films;
 use crate::kernel::{Kernel, Ms};
-use crate::state::{Answer, Spawn, Who};
+use crate::scenario::{Poison, Redoing, Upload};
+use crate::state::{Answer, QueueId, Spawn, Who};
 use crate::twins::bucket::etag_of;
 use crate::twins::time::timestamp;
 use crate::wiring::{OPERATOR, queue_named};
@@ -80,16 +82,23 @@ pub fn drop_film(kernel: &Kernel, owner: &'static str, film: usize, key: &str) -
     state.write(true, key, bytes, etag, BTreeMap::new(), "PutObject");
     let sequencer = state.masters.last_sequencer();
     let video = VideoId::of_drop(timestamp(state.now), MASTERS_BUCKET, key, &sequencer);
-    state.accept(video, cattube_contract::OwnerId::of_subject(owner), film);
+    state.accept(video, cattube_contract::OwnerId::of_subject(owner));
     video
 }
 
 /// A client of the upload API.
-pub async fn client(kernel: Kernel, subject: &'static str, film: usize, manner: Manner, number: usize) {
+pub async fn client(kernel: Kernel, subject: &'static str, upload: Upload, number: usize) {
+    let film = upload.film;
+    let Some(mut manner) = upload.manner else {
+        return;
+    };
     let Some(video) = begin(&kernel, subject, film, number).await else {
         return;
     };
-    let mut manner = manner;
+    if let Ok(id) = video.parse() {
+        let follow = Spawn::Follow(upload, subject, id);
+        kernel.lock().spawned.push(follow);
+    }
     // Each round sends what is missing, and completes or learns what is missing still.
     for _ in 0..12 {
         match round(&kernel, subject, film, &video, manner).await {
@@ -116,9 +125,6 @@ async fn begin(kernel: &Kernel, subject: &str, film: usize, number: usize) -> Op
         return None;
     }
     let video = text(&answer.body, "video_id").to_owned();
-    if let Ok(id) = video.parse() {
-        kernel.lock().film_of(id, film);
-    }
     Some(video)
 }
 
@@ -199,6 +205,19 @@ pub async fn deleter(kernel: Kernel, subject: &'static str, video: VideoId, afte
     }
 }
 
+/// An owner who wants a video made anew, or a part of it.
+pub async fn redoer(kernel: Kernel, subject: &'static str, video: VideoId, after: Ms, what: Redoing) {
+    kernel.sleep(after).await;
+    let mut redo = request(subject, "POST /v1/videos/{id}/retry", Some(&video.to_string()));
+    let body = match what {
+        Redoing::All => json!({}),
+        Redoing::Size(size) => json!({ "size": size }),
+        Redoing::Chunk(chunk) => json!({ "chunk": chunk }),
+    };
+    redo.body = body.to_string().into_bytes();
+    ask(&kernel, Who::Manage, &redo).await;
+}
+
 /// Somebody who tries all that needs no more than a video's id.
 pub async fn stranger(kernel: Kernel, video: VideoId, after: Ms) {
     kernel.sleep(after).await;
@@ -207,6 +226,7 @@ pub async fn stranger(kernel: Kernel, video: VideoId, after: Ms) {
         (Who::Manage, "GET /v1/videos/{id}"),
         (Who::Manage, "GET /v1/videos/{id}/timeline"),
         (Who::Manage, "DELETE /v1/videos/{id}"),
+        (Who::Manage, "POST /v1/videos/{id}/retry"),
         (Who::Upload, "GET /v1/uploads/{id}"),
         (Who::Upload, "GET /v1/uploads/{id}/part-urls"),
         (Who::Upload, "POST /v1/uploads/{id}/complete"),
@@ -219,11 +239,16 @@ pub async fn stranger(kernel: Kernel, video: VideoId, after: Ms) {
             kernel.lock().violate(12, || format!("a stranger's {route} was answered {status}"));
         }
     }
-    let list = request("stranger", "GET /v1/videos", None);
-    if let Some(answer) = api(&kernel, Who::Manage, list).await {
-        let count = answer.body["videos"].as_array().map_or(0, Vec::len);
-        if count > 0 {
-            kernel.lock().violate(12, || format!("a stranger sees {count} videos"));
+    for (who, route, name) in [
+        (Who::Manage, "GET /v1/videos", "videos"),
+        (Who::Notify, "GET /v1/tickets", "tickets"),
+    ] {
+        let list = request("stranger", route, None);
+        if let Some(answer) = api(&kernel, who, list).await {
+            let count = answer.body[name].as_array().map_or(0, Vec::len);
+            if count > 0 {
+                kernel.lock().violate(12, || format!("a stranger sees {count} {name}"));
+            }
         }
     }
 }
@@ -239,6 +264,17 @@ pub enum Temper {
     GivesUp,
     /// Nothing.
     Silent,
+}
+
+/// Somebody who puts a message that is none of ours into a queue.
+pub async fn poisoner(kernel: Kernel, poison: Poison) {
+    kernel.sleep(poison.at).await;
+    let mut state = kernel.lock();
+    state.count(Fault::Poison);
+    let Poison { to, body, .. } = poison;
+    state.note(|| format!("poison in {to:?}: {body:?}"));
+    state.put(QueueId::of(to), &body);
+    state.poison.push((to, sha256_hex(body.as_bytes())));
 }
 
 /// Somebody who was told something, and looks at the tickets some time later.
@@ -265,7 +301,12 @@ pub async fn person(kernel: Kernel) {
             Temper::Skips => offered.iter().find(|word| word.starts_with("skip")),
             Temper::Patient | Temper::Silent => None,
         };
-        let retry = (temper != Temper::GivesUp).then_some(&"retry");
+        // What is known of no video is always tried again.
+        let is_message = ticket["cause"]["kind"] == "message";
+        // Patience ends: a message that is none of ours is never handled.
+        let has_patience = ticket["round"].as_u64().unwrap_or(0) <= if is_message { 3 } else { 15 };
+        let tries = has_patience && (temper != Temper::GivesUp || is_message);
+        let retry = tries.then_some(&"retry");
         let wanted = wanted
             .or(retry.filter(|retry| offered.contains(retry)))
             .or(offered.last());
@@ -290,7 +331,7 @@ fn redrive(kernel: &Kernel) {
         *times += 1;
         if *times <= 3 {
             state.note(|| format!("redrives {queue} {body}"));
-            state.send_back(name, &body);
+            state.put(QueueId::of(name), &body);
         }
     }
 }

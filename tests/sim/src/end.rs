@@ -1,7 +1,7 @@
 //! What is asserted when a run has come to rest.
 
 use cattube_contract::key::{MasterKey, media_prefix, work_prefix};
-use cattube_contract::VideoId;
+use cattube_contract::{Event, VideoId};
 use cattube_core::video::{Video, VideoState};
 
 use crate::state::{QueueName, State, Who};
@@ -25,6 +25,7 @@ impl State {
     /// Judges what is left; gives how each upload ended.
     pub fn judge_end(&mut self) -> Vec<End> {
         self.judge_queues();
+        self.judge_poison();
         let accepted: Vec<_> = self.watch.accepted.clone().into_iter().collect();
         let mut ends = Vec::new();
         for (video, accepted) in accepted {
@@ -40,6 +41,19 @@ impl State {
         if let Some((id, held)) = left {
             let text = format!("{} messages are left in {id:?}", held.messages.len());
             self.violate(9, || text);
+        }
+    }
+
+    /// Every message that was none of ours was told of.
+    fn judge_poison(&mut self) {
+        let poison = std::mem::take(&mut self.poison);
+        for (to, digest) in poison {
+            let told = self.watch.history.iter().any(|envelope| {
+                matches!(&envelope.event, Event::MessageBuried(buried) if buried.body_sha256 == digest)
+            });
+            if !told {
+                self.violate(9, || format!("nobody was told of the poison in {to:?}"));
+            }
         }
     }
 
@@ -63,6 +77,12 @@ impl State {
         match record.state {
             VideoState::Ready => {
                 self.judge_served(video, accepted, &record);
+                let ready = record.ready.as_ref().map_or(0, |ready| ready.generation);
+                let is_newest = ready == record.generation || self.has_ended(video, record.generation);
+                if !is_newest && !self.is_asked(video) {
+                    let newest = record.generation;
+                    self.violate(1, || format!("{video} is ready in {ready}, and {newest} stays"));
+                }
                 Some(End::Ready)
             }
             VideoState::Rejected => Some(End::Rejected),
@@ -82,6 +102,30 @@ impl State {
                 None
             }
         }
+    }
+
+    /// Whether a making was given up.
+    fn has_ended(&self, video: VideoId, generation: u32) -> bool {
+        self.watch.history.iter().any(|envelope| {
+            let given_up = match &envelope.event {
+                Event::VideoAbandoned(abandoned) => abandoned.generation == generation,
+                Event::VideoRejected(_) => true,
+                _ => false,
+            };
+            envelope.metadata.video_id == video && given_up
+        })
+    }
+
+    /// What stands, for a comparison: states, keys, and how many tickets are open.
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        let accepted = self.watch.accepted.iter();
+        let states = accepted.map(|(video, accepted)| {
+            let record = self.record(*video, accepted);
+            format!("{video} {:?}", record.map(|record| (record.state, record.generation)))
+        });
+        let keys = self.media.objects.keys().chain(self.masters.objects.keys());
+        states.chain(keys.cloned()).collect()
     }
 
     /// Whether a person is asked about a video and has not answered. A message that nobody

@@ -27,6 +27,8 @@ pub enum Happening {
     Arrive(QueueId, Arc<str>, bool),
     /// A deadline comes, if it was set so often by then.
     Fire(String, u64),
+    /// A planted bug writes a segment too late.
+    LateWrite(String, bytes::Bytes),
     /// A function's time is over.
     TimeOut(usize),
     /// Somebody looks at the messages that nobody could handle, by an alarm's word.

@@ -1,5 +1,6 @@
 //! One run from its seed to its verdict.
 
+use crate::actors::Temper;
 use crate::end::End;
 use crate::faults::FAULT_COUNT;
 use crate::planted::Bug;
@@ -36,13 +37,12 @@ pub fn play(scenario: &Scenario, seed: u64, is_traced: bool, bug: Option<Bug>) -
     let mut world = World::new(state, seed);
     scenario.start(&mut world);
     world.run();
+    let mut ends = judge(&world);
+    if scenario.again {
+        ends = again(&mut world, ends);
+    }
     let steps = world.steps;
     let mut state = world.kernel.lock();
-    let ends = if state.violation.is_none() {
-        state.judge_end()
-    } else {
-        Vec::new()
-    };
     Report {
         seed,
         violation: state.violation.clone(),
@@ -54,4 +54,41 @@ pub fn play(scenario: &Scenario, seed: u64, is_traced: bool, bug: Option<Bug>) -
         digest: state.digest,
         trace: state.trace.take().unwrap_or_default(),
     }
+}
+
+fn judge(world: &World) -> Vec<End> {
+    let mut state = world.kernel.lock();
+    if state.violation.is_some() {
+        return Vec::new();
+    }
+    state.judge_end()
+}
+
+/// Every message comes once more, much later: nothing of what stands may change.
+fn again(world: &mut World, ends: Vec<End>) -> Vec<End> {
+    let before = {
+        let mut state = world.kernel.lock();
+        if state.violation.is_some() {
+            return ends;
+        }
+        let before = state.summary();
+        state.note(|| "every message once more".to_owned());
+        state.temper = Temper::Silent;
+        for (to, body) in state.log.take().unwrap_or_default() {
+            if !to.is_dead {
+                state.put(to, &body);
+            }
+        }
+        before
+    };
+    world.run();
+    let mut state = world.kernel.lock();
+    let after = state.summary();
+    if let Some((left, right)) = before.iter().zip(&after).find(|(left, right)| left != right) {
+        let (left, right) = (left.clone(), right.clone());
+        state.violate(2, || format!("after every message once more: {right} for {left}"));
+    } else if before.len() != after.len() {
+        state.violate(2, || format!("after every message once more: {before:?} became {after:?}"));
+    }
+    ends
 }

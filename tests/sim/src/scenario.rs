@@ -4,7 +4,7 @@ use crate::actors::{self, Manner, Temper};
 use crate::faults::{DAY, Faults, HOUR, MINUTE, SECOND};
 use crate::kernel::Ms;
 use crate::rng::Rng;
-use crate::state::{Breakage, Broken};
+use crate::state::{Breakage, Broken, QueueName};
 use crate::wiring::DROP_OWNER;
 use crate::world::World;
 
@@ -16,6 +16,23 @@ pub struct Upload {
     pub manner: Option<Manner>,
     pub delete_after: Option<Ms>,
     pub pry_after: Option<Ms>,
+    pub redo: Option<(Ms, Redoing)>,
+}
+
+/// What is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redoing {
+    All,
+    Size(&'static str),
+    Chunk(&'static str),
+}
+
+/// A message that is none of ours.
+#[derive(Debug, Clone)]
+pub struct Poison {
+    pub at: Ms,
+    pub to: QueueName,
+    pub body: String,
 }
 
 /// A whole run.
@@ -24,6 +41,9 @@ pub struct Scenario {
     pub uploads: Vec<Upload>,
     pub broken: Option<Broken>,
     pub temper: Temper,
+    pub poison: Option<Poison>,
+    /// Whether every message is handled once more in the end.
+    pub again: bool,
     pub faults: Faults,
 }
 
@@ -36,11 +56,14 @@ impl Scenario {
             manner: None,
             delete_after: None,
             pry_after: None,
+            redo: None,
         };
         Self {
             uploads: vec![upload],
             broken: None,
             temper: Temper::Patient,
+            poison: None,
+            again: false,
             faults: Faults::none(),
         }
     }
@@ -55,7 +78,7 @@ impl Scenario {
         let broken = (rng.below(100) < 15).then(|| Broken {
             start: if rng.below(2) == 0 { 0 } else { 4_000 },
             is_sound: rng.below(4) == 0,
-            until: rng.pick(&[10 * MINUTE, HOUR, DAY]),
+            until: rng.pick(&[10 * MINUTE, HOUR, 6 * HOUR]),
             how: rng.pick(&[
                 Breakage::Transient,
                 Breakage::Exit,
@@ -72,6 +95,8 @@ impl Scenario {
                 80..92 => Temper::GivesUp,
                 _ => Temper::Silent,
             },
+            poison: (rng.below(100) < 5).then(|| poison(rng)),
+            again: rng.below(100) < 6,
             faults: Faults::draw(rng),
         }
     }
@@ -82,22 +107,51 @@ impl Scenario {
             let mut state = world.kernel.lock();
             state.broken = self.broken.clone();
             state.temper = self.temper;
+            if self.again {
+                state.log = Some(std::collections::BTreeSet::new());
+            }
         }
         for (upload, number) in self.uploads.iter().zip(0..) {
             let kernel = world.kernel.clone();
-            if let Some(manner) = upload.manner {
-                world.act(actors::client(kernel, "client", upload.film, manner, number));
+            if upload.manner.is_some() {
+                world.act(actors::client(kernel, "client", upload.clone(), number));
                 continue;
             }
             let key = format!("drop/film-{number}.mp4");
             let video = actors::drop_film(&kernel, DROP_OWNER, upload.film, &key);
-            if let Some(after) = upload.delete_after {
-                world.act(actors::deleter(kernel.clone(), DROP_OWNER, video, after));
-            }
-            if let Some(after) = upload.pry_after {
-                world.act(actors::stranger(kernel, video, after));
-            }
+            world.follow(upload, DROP_OWNER, video);
         }
+        if let Some(poison) = self.poison.clone() {
+            world.act(actors::poisoner(world.kernel.clone(), poison));
+        }
+    }
+}
+
+fn poison(rng: &mut Rng) -> Poison {
+    let bodies = [
+        "",
+        "{",
+        "\u{0}\u{1}\u{ffff}",
+        "[1,2,3]",
+        r#"{"detail-type":"VideoReady","detail":{"metadata":{},"data":7}}"#,
+        r#"{"command":"PlanVideo","metadata":{"video_id":"vid_x"},"data":{}}"#,
+        r#"{"detail-type":"VideoEaten","detail":{"metadata":{"attempt":-1},"data":null}}"#,
+        r#"{"source":"aws.s3","detail-type":"Object Created","time":"never","detail":{}}"#,
+    ];
+    Poison {
+        at: rng.between(0, HOUR),
+        to: rng.pick(&[
+            QueueName::Uploads,
+            QueueName::Ingest,
+            QueueName::Jobs,
+            QueueName::Chunks,
+            QueueName::Assemble,
+            QueueName::Manage,
+            QueueName::Retry,
+            QueueName::Deadlines,
+            QueueName::Notify,
+        ]),
+        body: format!("{}{}", rng.pick(&bodies), " ".repeat(rng.below(3) as usize)),
     }
 }
 
@@ -127,10 +181,22 @@ fn upload(rng: &mut Rng) -> Upload {
         rng.between(0, longest)
     });
     let pry_after = (rng.below(100) < 10).then(|| rng.between(0, HOUR));
+    let redo = (rng.below(100) < 12).then(|| {
+        let longest = rng.pick(&[MINUTE, HOUR, 2 * DAY]);
+        let after = rng.between(0, longest);
+        let sizes = crate::film::films()[film].sizes;
+        let what = match rng.below(4) {
+            0 if !sizes.is_empty() => Redoing::Size(rng.pick(sizes)),
+            1 => Redoing::Chunk(rng.pick(&["v00000", "v00001", "a00000"])),
+            _ => Redoing::All,
+        };
+        (after, what)
+    });
     Upload {
         film,
         manner,
         delete_after,
         pry_after,
+        redo,
     }
 }

@@ -111,6 +111,8 @@ pub enum Spawn {
     },
     /// A person was told something and will look at the tickets.
     Person,
+    /// An upload was accepted: whoever waits for it begins.
+    Follow(crate::scenario::Upload, &'static str, cattube_contract::VideoId),
 }
 
 /// An API's answer; none if the process died or failed.
@@ -149,7 +151,13 @@ pub struct State {
     pub rng: Rng,
     pub slots: Vec<Slot>,
     /// Which message each delivery's task is about.
-    pub delivered: std::collections::BTreeMap<usize, (QueueId, u64)>,
+    pub delivered: Vec<Option<(QueueId, u64)>>,
+    /// What a planted join counts: chunks that were reported and that are planned.
+    pub counted: std::collections::BTreeMap<cattube_contract::VideoId, (u32, Option<u32>)>,
+    /// Every message that was sent, if all are to be handled again in the end.
+    pub log: Option<std::collections::BTreeSet<(QueueId, Arc<str>)>>,
+    /// Messages that are none of ours: where they stand, and the digest of each.
+    pub poison: Vec<(QueueName, String)>,
     /// The task that is polled, and whether it died.
     pub current: usize,
     pub is_killed: bool,
@@ -189,7 +197,10 @@ impl State {
             agenda: Agenda::new(),
             rng: Rng::new(seed),
             slots: Vec::with_capacity(512),
-            delivered: std::collections::BTreeMap::new(),
+            delivered: Vec::new(),
+            counted: std::collections::BTreeMap::new(),
+            log: None,
+            poison: Vec::new(),
             current: 0,
             is_killed: false,
             is_partial: false,
@@ -282,9 +293,8 @@ impl State {
     /// Whether the message of the task that is polled was taken off by another delivery of
     /// it. Nobody would bring it again, so nothing may go wrong any more.
     fn is_alone(&self) -> bool {
-        self.delivered
-            .get(&self.current)
-            .is_some_and(|(from, id)| !self.queues.holds(*from, *id))
+        let delivered = self.delivered.get(self.current).copied().flatten();
+        delivered.is_some_and(|(from, id)| !self.queues.holds(from, id))
     }
 
     /// A call begins: its fate and when it has its turn.

@@ -1,6 +1,7 @@
 //! What is asserted at every step: of each event, each record, each playlist.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use cattube_contract::event::VideoReady;
@@ -8,17 +9,18 @@ use cattube_contract::key::VideoKeys;
 use cattube_contract::plan::{ChunkId, Track};
 use cattube_contract::{Envelope, Event, EventId, Fault, OwnerId, VideoId};
 use cattube_core::video::VideoState;
-use cattube_ports::table::Item;
 use serde_json::Value;
 
-use crate::state::{QueueId, State, Who};
+use crate::state::{QueueId, QueueName, State, Who};
+
+/// How often the same work of a chunk is sent, at most: five attempts in each round, a round
+/// for each word of a person and each deadline, and duplicates of all.
+const MAX_SENT: u32 = 400;
 
 /// An upload that was accepted.
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub owner: OwnerId,
-    /// Which film it is, where that is known.
-    pub film: Option<usize>,
     pub is_drop: bool,
 }
 
@@ -34,6 +36,8 @@ pub struct Watch {
     states: BTreeMap<VideoId, VideoState>,
     planned: BTreeMap<(VideoId, u32), (u32, u32)>,
     reports: BTreeSet<String>,
+    ready: BTreeMap<(VideoId, u32), EventId>,
+    sent: BTreeMap<u64, u32>,
     transient: BTreeSet<(VideoId, u32)>,
     pub deadlines: BTreeMap<String, u32>,
     pub commands: u64,
@@ -71,20 +75,12 @@ fn essence(event: &Event) -> Value {
 
 impl State {
     /// An upload is accepted.
-    pub fn accept(&mut self, video: VideoId, owner: OwnerId, film: usize) {
+    pub fn accept(&mut self, video: VideoId, owner: OwnerId) {
         let accepted = Accepted {
             owner,
-            film: Some(film),
             is_drop: true,
         };
         self.watch.accepted.insert(video, accepted);
-    }
-
-    /// A client tells which film it uploads.
-    pub fn film_of(&mut self, video: VideoId, film: usize) {
-        if let Some(accepted) = self.watch.accepted.get_mut(&video) {
-            accepted.film = Some(film);
-        }
     }
 
     /// A deletion was accepted.
@@ -142,6 +138,11 @@ impl State {
     fn judge_ready(&mut self, envelope: &Envelope, ready: &VideoReady) {
         let metadata = &envelope.metadata;
         let video = metadata.video_id;
+        let id = metadata.event_id;
+        let said = self.watch.ready.insert((video, ready.generation), id);
+        if said.is_some_and(|said| said != id) {
+            self.violate(2, || format!("{video} is ready by two different events"));
+        }
         let keys = VideoKeys {
             owner_id: metadata.owner_id,
             video_id: video,
@@ -165,6 +166,17 @@ impl State {
     pub fn saw_command(&mut self, to: QueueId, body: &str) {
         self.watch.commands += 1;
         self.note(|| format!("  > {:?} {body}", to.name));
+        if to.name == QueueName::Chunks {
+            // The same work, whatever its metadata.
+            let work = body.split_once("\"command\"").map_or(body, |(_, work)| work);
+            let mut hasher = std::hash::DefaultHasher::new();
+            work.hash(&mut hasher);
+            let count = self.watch.sent.entry(hasher.finish()).or_default();
+            *count += 1;
+            if *count > MAX_SENT {
+                self.violate(8, || format!("the same work was sent {MAX_SENT} times: {body}"));
+            }
+        }
     }
 
     /// A deadline comes.
@@ -178,14 +190,13 @@ impl State {
     }
 
     /// An item is saved.
-    pub fn saw_save(&mut self, who: Who, partition: &str, sort: &str, _before: Option<&Item>, body: &Value) {
+    pub fn saw_save(&mut self, who: Who, partition: &str, sort: &str, body: &Value) {
         match who {
             Who::Upload => {
                 let video = sort.strip_prefix("upload#").and_then(|id| id.parse().ok());
                 if let (Some(video), Ok(owner)) = (video, partition.parse()) {
                     let accepted = Accepted {
                         owner,
-                        film: None,
                         is_drop: false,
                     };
                     self.watch.accepted.entry(video).or_insert(accepted);

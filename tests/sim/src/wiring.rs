@@ -18,6 +18,7 @@ use transcode::Worker;
 use upload::Uploads;
 
 use crate::kernel::{Kernel, Port, Store};
+use crate::planted::{self, Bug};
 use crate::rules;
 use crate::state::{Answer, QueueId, QueueName, Who};
 use crate::twins::bus::{SimBus, SimNotices};
@@ -46,10 +47,17 @@ pub fn targets(event: &Event) -> Vec<QueueName> {
     targets.map(|(_, name)| name).collect()
 }
 
-/// Whether the bus may lose this event for good.
+/// Whether the bus may lose this event for good. All but those in which a person has a part:
+/// a question that nobody hears, or an answer, is asked and given by nobody again.
 #[must_use]
-pub fn may_be_lost(_event: &Event) -> bool {
-    true
+pub fn may_be_lost(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::RetriesExhausted(_)
+            | Event::HumanAnswered(_)
+            | Event::RetryRequested(_)
+            | Event::VideoAbandoned(_)
+    )
 }
 
 /// How long ffmpeg may take; how long a job may go without progress, and an upload without a part; how long what was
@@ -103,6 +111,7 @@ pub struct Functions {
     pub manage: Catalogue,
     pub retry: Retry,
     pub notify: Notify,
+    kernel: Kernel,
 }
 
 struct Makers<'a> {
@@ -175,6 +184,7 @@ impl Functions {
             manage: manage(&of(Who::Manage)),
             retry: retry(&of(Who::Retry)),
             notify: notify(&of(Who::Notify), seed),
+            kernel: kernel.clone(),
         }
     }
 
@@ -183,6 +193,26 @@ impl Functions {
     /// # Errors
     /// The handler's, as text.
     pub async fn handle(&self, from: QueueId, body: &str) -> Result<&'static str, String> {
+        let (bug, number) = {
+            let state = self.kernel.lock();
+            (state.bug, state.calls)
+        };
+        let Some(bug) = bug else {
+            return self.handle_body(from, body).await;
+        };
+        if bug == Bug::JoinCounts && from == QueueId::of(QueueName::Assemble) {
+            planted::count(&self.kernel, body);
+            return Ok("counted");
+        }
+        let changed = planted::body_of(bug, from, body, number);
+        let done = self.handle_body(from, changed.as_deref().unwrap_or(body)).await;
+        if bug == Bug::TerminalOverwritten && from == QueueId::of(QueueName::Manage) {
+            planted::overwrite(&self.kernel, body);
+        }
+        done
+    }
+
+    async fn handle_body(&self, from: QueueId, body: &str) -> Result<&'static str, String> {
         fn done<E: ToString>(
             result: Result<cattube_ports::Outcome, E>,
         ) -> Result<&'static str, String> {
@@ -217,7 +247,10 @@ impl Functions {
     }
 
     /// Answers a request; none is what a client sees of an error.
-    pub async fn answer(&self, who: Who, request: cattube_ports::http::ApiRequest) -> Answer {
+    pub async fn answer(&self, who: Who, mut request: cattube_ports::http::ApiRequest) -> Answer {
+        if self.kernel.lock().has(Bug::OwnerCheckDropped) {
+            planted::impersonate(&mut request);
+        }
         match who {
             Who::Upload => self.upload.answer(request).await.ok(),
             Who::Manage => self.manage.answer(request).await.ok(),

@@ -1,16 +1,22 @@
 //! The loop: takes the next happening, polls the task that it is about, and accounts for
 //! what became of it. One thread; tasks interleave at every port call.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use cattube_contract::VideoId;
+
 use crate::actors;
 use crate::faults::SECOND;
 use crate::kernel::{Happening, Kernel, Ms};
+use crate::planted::Bug;
+use crate::scenario::Upload;
 use crate::state::{Answer, QueueId, QueueName, Spawn, State};
+use crate::twins::bucket::etag_of;
 use crate::wiring::Functions;
 
 /// The masters bucket's name, as the rules know it.
@@ -117,6 +123,11 @@ impl World {
             }
             Happening::Arrive(to, body, is_copy) => self.kernel.lock().arrive(to, body, is_copy),
             Happening::Fire(name, number) => self.kernel.lock().fire(&name, number),
+            Happening::LateWrite(key, bytes) => {
+                let mut state = self.kernel.lock();
+                let etag = etag_of(&bytes);
+                state.write(false, &key, bytes, etag, BTreeMap::new(), "PutObject");
+            }
             Happening::TimeOut(task) => {
                 if let Some(task) = self.tasks[task].take() {
                     self.died(task.origin);
@@ -128,6 +139,15 @@ impl World {
     }
 
     fn deliver(&mut self, from: QueueId, id: u64, body: Arc<str>) {
+        {
+            let mut state = self.kernel.lock();
+            if from.is_dead && state.has(Bug::NoDeadLetterReader) {
+                return;
+            }
+            if state.has(Bug::AcknowledgesFirst) {
+                state.acknowledge(from, id);
+            }
+        }
         let functions = Arc::clone(&self.functions);
         let future =
             Box::pin(async move { Done::Handled(functions.handle(from, &body).await) });
@@ -141,7 +161,8 @@ impl World {
             let mut state = self.kernel.lock();
             let limit = match origin {
                 Origin::Delivery(from, id) => {
-                    state.delivered.insert(place, (from, id));
+                    state.delivered.resize(place + 1, None);
+                    state.delivered[place] = Some((from, id));
                     Some(time_out(from))
                 }
                 Origin::Api(_) => Some(30 * SECOND),
@@ -223,6 +244,20 @@ impl World {
         }
     }
 
+    /// Starts those who wait for an upload to be accepted.
+    pub fn follow(&mut self, upload: &Upload, subject: &'static str, video: VideoId) {
+        let kernel = self.kernel.clone();
+        if let Some(after) = upload.delete_after {
+            self.act(actors::deleter(kernel.clone(), subject, video, after));
+        }
+        if let Some(after) = upload.pry_after {
+            self.act(actors::stranger(kernel.clone(), video, after));
+        }
+        if let Some((after, what)) = upload.redo {
+            self.act(actors::redoer(kernel, subject, video, after, what));
+        }
+    }
+
     fn spawn(&mut self) {
         loop {
             let spawned = std::mem::take(&mut self.kernel.lock().spawned);
@@ -238,10 +273,8 @@ impl World {
                         });
                         self.start(Origin::Api(slot), future);
                     }
-                    Spawn::Person => {
-                        let kernel = self.kernel.clone();
-                        self.act(actors::person(kernel));
-                    }
+                    Spawn::Person => self.act(actors::person(self.kernel.clone())),
+                    Spawn::Follow(upload, subject, video) => self.follow(&upload, subject, video),
                 }
             }
         }

@@ -8,7 +8,7 @@ use cattube_tests::rules::bus_body;
 use cattube_tests::world::{DEAD_LETTERS, Message, World};
 use serde_json::Value;
 
-use super::{answer, exhausted};
+use super::{answer, exhausted, question, set};
 use crate::flow::{count, state, video, world};
 
 fn buried(world: &World) -> Vec<(Metadata, MessageBuried)> {
@@ -135,7 +135,7 @@ async fn a_job_that_no_worker_ended_is_named_and_can_be_tried_again() {
     world.pump().await;
     let (cause, enough) = exhausted(&world).remove(0);
     assert_eq!((enough.stage, enough.chunk), (Stage::Work, None));
-    assert_eq!(world.job_deadlines.pending(), []);
+    assert_eq!(set(&world), question(&world));
     let message = answer(&cause, 1, Answer::Retry, enough.work);
     world.waiting.push(message);
     world.pump().await;

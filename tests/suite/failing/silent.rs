@@ -1,14 +1,17 @@
 //! Messages that are lost for good: the deadline alone leads to the truth.
 
+use std::collections::BTreeSet;
+
 use cattube_contract::command::PlanVideo;
 use cattube_contract::event::{Answer, FailedWork, RetryRequested, Stage};
 use cattube_contract::{Command, CommandMessage, Event, Metadata};
 use cattube_core::retry::{POLICY, job_deadline_name};
+use cattube_ports::Clock;
 use cattube_ports::fakes::FaultPlan;
 use cattube_ports::outcome::MessageHandler;
 use cattube_tests::world::{DROP_OWNER, JOB_DEADLINE, Message, World};
 
-use super::{answer, exhausted, told};
+use super::{answer, exhausted, question, set, told};
 use crate::flow::{count, state, video, world};
 
 /// The job of the film.
@@ -127,10 +130,11 @@ async fn silence_without_end_is_told_to_a_person_whose_word_begins_anew() {
         panic!("{:?}", enough.work);
     };
     assert_eq!(work.master, job(&world).master);
-    assert_eq!(world.job_deadlines.pending(), []);
+    assert_eq!(set(&world), question(&world));
     world.elapse(JOB_DEADLINE);
     pump_but(&mut world, is_job).await;
     assert_eq!(exhausted(&world).len(), 1);
+    assert_eq!(set(&world), question(&world));
 
     // Five rounds more, of other numbers.
     let retry = answer(&cause, 1, Answer::Retry, enough.work.clone());
@@ -216,4 +220,78 @@ fn body(message: &Message) -> &str {
         Message::Retry(body) => body,
         other => panic!("{other:?}"),
     }
+}
+
+/// Lets the deadline of the question come; gives what it did.
+async fn remind(world: &mut World) -> &'static str {
+    let due = world.job_deadlines.pending().remove(0);
+    let wait = due.at.duration_since(world.clock.now());
+    world.elapse(wait.try_into().unwrap());
+    let message = world.waiting.remove(0);
+    assert!(matches!(message, Message::Deadline(_)), "{message:?}");
+    let done = world.deliver(&message).await.unwrap();
+    world.route();
+    world.waiting.clear();
+    done
+}
+
+/// A film whose job no worker ended, and about which a person was asked.
+async fn asked() -> World {
+    let mut world = world(&FaultPlan::none());
+    world.route();
+    let arrival = world.waiting.remove(0);
+    world.deliver(&arrival).await.unwrap();
+    world.route();
+    for message in &mut world.waiting {
+        if let Message::Job(body) = message {
+            *message = Message::Buried("jobs", body.clone());
+        }
+    }
+    world.pump().await;
+    assert_eq!(exhausted(&world).len(), 1);
+    world
+}
+
+#[tokio::test]
+async fn a_question_that_is_lost_is_asked_again_but_not_for_ever() {
+    let mut world = asked().await;
+    for again in 1..POLICY.max_attempts {
+        assert_eq!(set(&world), question(&world));
+        assert_eq!(remind(&mut world).await, "asked again");
+        let all = exhausted(&world);
+        let ids: BTreeSet<_> = all.iter().map(|(metadata, _)| metadata.event_id).collect();
+        assert_eq!(ids.len(), usize::try_from(again).unwrap() + 1);
+        let (_, last) = all.last().unwrap();
+        assert_eq!((last.stage, last.attempts), (Stage::Deadline, 1));
+        assert!(matches!(&last.work, Some(FailedWork::Plan(_))));
+    }
+    assert_eq!(remind(&mut world).await, "asked often enough");
+    assert_eq!(set(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_asked_for_again() {
+    let mut world = asked().await;
+    remind(&mut world).await;
+    let (cause, again) = exhausted(&world).pop().unwrap();
+    let retry = answer(&cause, 1, Answer::Retry, again.work);
+    world.waiting.push(retry);
+    world.pump().await;
+    assert_eq!(state(&world).await, "ready");
+    assert_eq!(set(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_question_is_not_repeated_when_all_is_made() {
+    let mut world = asked().await;
+    let late = Message::Deadline(world.job_deadlines.pending().remove(0).body);
+    let (cause, enough) = exhausted(&world).remove(0);
+    let retry = answer(&cause, 1, Answer::Retry, enough.work);
+    world.waiting.push(retry);
+    world.pump().await;
+    assert_eq!(world.deliver(&late).await.unwrap(), "queued again");
+    world.pump().await;
+    assert_eq!(exhausted(&world).len(), 1);
+    assert_eq!(count(&world, "VideoReady"), 1);
+    assert_eq!(set(&world), [""; 0]);
 }

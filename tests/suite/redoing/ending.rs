@@ -108,6 +108,7 @@ async fn a_redo_that_is_given_up_leaves_the_old_as_it_was() {
         );
         assert_eq!(view["needs_attention"], serde_json::Value::Null);
         assert_eq!(of_generation(&world, 2), [""; 0]);
+        assert_eq!(view["waterfall"].as_array().unwrap().len(), 4);
         assert_eq!(of_generation(&world, 1), first);
         assert_eq!(playing(&world).await.len(), 3);
         the_day_after(&mut world).await;

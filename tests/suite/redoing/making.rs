@@ -295,6 +295,9 @@ async fn every_message_of_a_redo_three_times_is_one_redo() {
     assert_eq!(view(&world).await["generation"], 2);
 }
 
+/// What a fault at a call is.
+type Kind = fn(usize) -> FaultPlan;
+
 /// Runs a redo of a ready video under a plan of faults that begins to count with it.
 async fn redo_under(
     fault: impl Fn(usize) -> FaultPlan,
@@ -346,11 +349,12 @@ async fn a_crash_before_any_port_call_of_a_redo_loses_nothing() {
     let (_, faults) = redo_under(|_| FaultPlan::none(), 0, 0).await;
     let calls = faults.calls() - before;
     assert!(calls > 60, "{calls} calls");
-    for (offset, fault) in [
-        (1, FaultPlan::crash_at as fn(usize) -> FaultPlan),
+    let kinds: [(usize, Kind); 3] = [
+        (1, FaultPlan::crash_at),
         (2, FaultPlan::fail_call),
         (3, FaultPlan::lose_reply),
-    ] {
+    ];
+    for (offset, fault) in kinds {
         for call in (offset..=calls).step_by(3) {
             let (mut world, faults) = redo_under(fault, call, before).await;
             let trace = faults.trace();
@@ -404,9 +408,11 @@ async fn lost_commands_are_queued_again_and_no_others() {
         let queued: Vec<_> = world
             .waiting
             .iter()
-            .filter_map(|message| match message {
-                Message::Chunk(body) => Some(CommandMessage::parse(body).unwrap().command),
-                _ => None,
+            .filter_map(|message| {
+                let Message::Chunk(body) = message else {
+                    return None;
+                };
+                Some(CommandMessage::parse(body).unwrap().command)
             })
             .collect();
         let [cattube_contract::Command::TranscodeChunk(chunk)] = &queued[..] else {

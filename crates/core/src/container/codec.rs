@@ -222,3 +222,166 @@ const AUDIO_NAMES: &[&str] = &[
     "s302m",
     "aac_latm",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words of one line each: names of a codec, and in front what it is called here.
+    fn lines(table: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        table.trim().lines().map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next().unwrap(), words.collect())
+        })
+    }
+
+    /// Four letters; a `_` stands for a blank.
+    fn letters(word: &str) -> [u8; 4] {
+        word.replace('_', " ").into_bytes().try_into().unwrap()
+    }
+
+    #[test]
+    fn pictures_by_four_letters() {
+        for (codec, fourccs) in lines(
+            "h264 avc1 avc2 avc3 avc4 dva1 dvav ai12 ai13 ai15 ai55 AVin
+            hevc hvc1 hev1 dvh1 dvhe
+            vp8 vp08
+            vp9 vp09
+            av1 av01 dav1
+            prores apch apcn apcs apco ap4h ap4x
+            mpeg4 mp4v DIVX XVID 3IV2
+            h263 s263 h263 H263
+            mjpeg jpeg mjpa mjpb mjpg AVDJ
+            dnxhd AVdn AVdh
+            cfhd CFHD
+            dvvideo dvc_ dvcp dvpp dv5n dv5p dvh5 dvh6 dvhp dvhq dvsd AVdv
+            mpeg1video mp1v m1v1 m1v_
+            mpeg2video mp2v m2v1 hdv1 hdv9 hdva mx5n mx3p xdv1 xdvf xd54 xd5f
+            vc1 vc-1
+            ffv1 FFV1
+            qtrle rle_
+            svq3 SVQ3
+            rawvideo 2vuy v210 yuv2 raw_",
+        ) {
+            assert!(!fourccs.is_empty());
+            for fourcc in fourccs {
+                assert_eq!(video_by_fourcc(letters(fourcc)), Some(codec), "{fourcc}");
+            }
+            assert_eq!(video_by_name(codec), Some(codec));
+        }
+        assert_eq!(video_by_fourcc(*b"mp4a"), None);
+        assert_eq!(video_by_name("tiff"), None);
+    }
+
+    #[test]
+    fn sound_by_four_letters() {
+        for (codec, fourccs) in lines(
+            "aac mp4a
+            mp3 .mp3 mp3_
+            ac3 ac-3 sac3
+            eac3 ec-3
+            opus Opus
+            flac fLaC
+            alac alac
+            amrnb samr
+            amrwb sawb
+            dca dtsc dtsh dtsl
+            pcm_s16le sowt lpcm ipcm fpcm
+            pcm_s16be twos
+            pcm_u8 raw_ NONE
+            pcm_s24be in24
+            pcm_s32be in32
+            pcm_f32be fl32
+            pcm_f64be fl64
+            pcm_mulaw ulaw
+            pcm_alaw alaw
+            adpcm_ima_qt ima4",
+        ) {
+            for fourcc in fourccs {
+                assert_eq!(audio_by_fourcc(letters(fourcc)), Some(codec), "{fourcc}");
+            }
+            assert_eq!(audio_by_name(codec), Some(codec));
+        }
+        assert_eq!(audio_by_fourcc([b'm', b's', 0, b'U']), Some("mp3"));
+        assert_eq!(audio_by_fourcc(*b"avc1"), None);
+        assert_eq!(audio_by_name("wavpack"), None);
+    }
+
+    #[test]
+    fn object_types() {
+        for (object_type, codec) in [
+            (0x20, "mpeg4"),
+            (0x21, "h264"),
+            (0x23, "hevc"),
+            (0x60, "mpeg2video"),
+            (0x65, "mpeg2video"),
+            (0x6a, "mpeg1video"),
+            (0x6c, "mjpeg"),
+            (0xb1, "vp9"),
+        ] {
+            assert_eq!(video_by_object_type(object_type), Some(codec));
+            assert_eq!(audio_by_object_type(object_type), None);
+        }
+        for (object_type, codec) in [
+            (0x40, "aac"),
+            (0x66, "aac"),
+            (0x68, "aac"),
+            (0x69, "mp3"),
+            (0x6b, "mp3"),
+            (0xa5, "ac3"),
+            (0xa6, "eac3"),
+            (0xa9, "dca"),
+            (0xad, "opus"),
+            (0xdd, "vorbis"),
+        ] {
+            assert_eq!(audio_by_object_type(object_type), Some(codec));
+            assert_eq!(video_by_object_type(object_type), None);
+        }
+    }
+
+    #[test]
+    fn matroska_ids() {
+        for (codec, ids) in lines(
+            "h264 V_MPEG4/ISO/AVC
+            hevc V_MPEGH/ISO/HEVC
+            vp8 V_VP8
+            vp9 V_VP9
+            av1 V_AV1
+            prores V_PRORES
+            mpeg4 V_MPEG4/ISO/ASP V_MPEG4/ISO/SP V_MPEG4/ISO/AP
+            mpeg2video V_MPEG2
+            mpeg1video V_MPEG1
+            mjpeg V_MJPEG
+            ffv1 V_FFV1
+            theora V_THEORA",
+        ) {
+            for id in ids {
+                assert_eq!(video_by_matroska(id), Some(codec), "{id}");
+                assert_eq!(audio_by_matroska(id), None, "{id}");
+            }
+            assert_eq!(video_by_name(codec), Some(codec));
+        }
+        for (codec, ids) in lines(
+            "aac A_AAC A_AAC/MPEG4/LC
+            mp3 A_MPEG/L3
+            mp2 A_MPEG/L2
+            opus A_OPUS
+            vorbis A_VORBIS
+            flac A_FLAC
+            alac A_ALAC
+            ac3 A_AC3
+            eac3 A_EAC3
+            dca A_DTS
+            truehd A_TRUEHD
+            pcm_s16le A_PCM/INT/LIT
+            pcm_s16be A_PCM/INT/BIG
+            pcm_f32le A_PCM/FLOAT/IEEE",
+        ) {
+            for id in ids {
+                assert_eq!(audio_by_matroska(id), Some(codec), "{id}");
+                assert_eq!(video_by_matroska(id), None, "{id}");
+            }
+            assert_eq!(audio_by_name(codec), Some(codec));
+        }
+    }
+}

@@ -136,4 +136,45 @@ mod tests {
         assert_eq!(values, [0, 1, -1, 2, -2]);
         assert_eq!(BitReader::new(&[0, 0, 0, 0, 0]).golomb(), None);
     }
+
+
+    #[test]
+    fn numbers_are_big_endian_and_nothing_is_taken_where_too_little_is() {
+        let bytes = [0x80, 1, 2, 3, 4, 5, 6, 7];
+        assert_eq!(Reader::new(&bytes).u8(), Some(0x80));
+        assert_eq!(Reader::new(&bytes).u16(), Some(0x8001));
+        assert_eq!(Reader::new(&bytes).u32(), Some(0x8001_0203));
+        assert_eq!(Reader::new(&bytes).i32(), Some(i32::MIN + 0x1_0203));
+        assert_eq!(Reader::new(&bytes).u64(), Some(0x8001_0203_0405_0607));
+        assert_eq!(
+            Reader::new(&bytes).i64(),
+            Some(i64::MIN + 0x0001_0203_0405_0607)
+        );
+        assert_eq!(Reader::new(&bytes).u32_or_u64(0), Some(0x8001_0203));
+        assert_eq!(
+            Reader::new(&bytes).u32_or_u64(1),
+            Some(0x8001_0203_0405_0607)
+        );
+        let mut reader = Reader::new(&bytes[..3]);
+        assert_eq!((reader.u32(), reader.skip(4)), (None, None));
+        assert_eq!(reader.take(2), Some(&bytes[..2]));
+        assert_eq!(reader.rest(), &bytes[2..3]);
+    }
+
+    #[test]
+    fn bits_go_on_over_bytes_and_end_with_them() {
+        let mut bits = BitReader::new(&[0b1010_0101, 0b1100_0011]);
+        assert_eq!((bits.bit(), bits.bit()), (Some(true), Some(false)));
+        assert_eq!(bits.bits(8), Some(0b1001_0111));
+        assert_eq!(bits.skip(5), Some(()));
+        assert_eq!(bits.bits(1), Some(1));
+        assert_eq!(bits.bit(), None);
+        let mut bits = BitReader::new(&[0xff; 2]);
+        assert_eq!(bits.skip(16), Some(()));
+        assert_eq!(bits.skip(1), None);
+        // The longest code: 31 zeros, and as many bits behind the one.
+        let longest = [0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe];
+        assert_eq!(BitReader::new(&longest).golomb(), Some(u32::MAX - 1));
+        assert_eq!(BitReader::new(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff]).golomb(), None);
+    }
 }

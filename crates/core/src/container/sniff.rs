@@ -269,4 +269,78 @@ mod tests {
         }
         assert_eq!(sniffed(b""), Err(RejectionCode::Empty));
     }
+
+
+    fn reason(front: &[u8]) -> String {
+        let mut bytes = SparseBytes::new(u64::try_from(front.len()).unwrap());
+        bytes.insert(0, front.to_vec());
+        sniff(&bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_it_looks_like_is_said() {
+        for (front, words) in [
+            (&b"RIFF....WAVEfmt "[..], "a WAV sound file"),
+            (b"RIFF....WEBPVP8 ", "a WebP picture"),
+            (b"RIFF....CDDA\0\0\0\0", "no known kind of file"),
+            (b"XIFF....WAVE\0\0\0\0", "no known kind of file"),
+            (b"\0\0\0\x18ftypavif....", "a HEIF or AVIF picture"),
+            (b"ID3\x03\0", "an MP3 sound file"),
+            (b"just text\tand more\r\n\x0c", "text"),
+            (b"\xff\xfea\0b\0", "text"),
+            (b"\xfe\xff\0a\0b", "text"),
+            (b"text\x1fno", "no known kind of file"),
+        ] {
+            let reason = reason(front);
+            assert!(reason.contains(words), "{front:?}: {reason}");
+        }
+        for (text, words) in [
+            ("#EXT-X-VERSION:3", "an M3U playlist"),
+            ("#EXTINF:4,", "an M3U playlist"),
+            ("[Reference]\nRef1=x", "an ASX playlist"),
+            ("RTSPtext\nrtsp://x", "an RTSP reference"),
+            ("rtsp://x", "a list of addresses"),
+            ("https://x", "a list of addresses"),
+            ("file:/etc/passwd", "a list of files"),
+            ("<smil>", "a SMIL playlist"),
+            ("<SmoothStreamingMedia>", "a Smooth Streaming manifest"),
+            ("<playlist xmlns=\"http://xspf.org/ns/0/\">", "an XSPF playlist"),
+            ("# x\n  file \"a\"", "a concat script"),
+            ("# x\nfile /a", "a concat script"),
+        ] {
+            let reason = reason(text.as_bytes());
+            assert!(reason.contains(words), "{text}: {reason}");
+        }
+        // A tag makes no playlist of what is no markup, and what is far down is not looked at.
+        assert!(reason(b"about <smil> and xspf").contains("text"));
+        let far = ["a\n".repeat(64), "file '/a'\n".to_owned()].concat();
+        assert!(reason(far.as_bytes()).contains("looks like text"));
+    }
+
+    #[test]
+    fn more_kinds_by_their_first_bytes() {
+        let stream = |packet: usize, packets: usize, start: usize| {
+            let mut bytes = vec![0; start + packet * packets];
+            let heads = bytes.iter_mut().skip(start).step_by(packet);
+            heads.for_each(|byte| *byte = 0x47);
+            bytes
+        };
+        let ts = Ok(Container::Other("mpegts"));
+        assert_eq!(sniffed(&stream(188, 5, 0)), ts);
+        assert_eq!(sniffed(&stream(204, 5, 203)), ts);
+        assert_eq!(sniffed(&stream(192, 5, 191)), ts);
+        assert_eq!(sniffed(&stream(188, 4, 0)), Err(RejectionCode::NotAVideo));
+        assert_eq!(sniffed(&stream(190, 8, 0)), Err(RejectionCode::NotAVideo));
+        for (front, container) in [
+            (&b"RF64....AVI LIST"[..], "avi"),
+            (b"\0\0\x01\xb3....", "mpegvideo"),
+            (b"\x06\x0e\x2b\x34\x02\x05\x01\x01..", "mxf"),
+            (
+                b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",
+                "asf",
+            ),
+        ] {
+            assert_eq!(sniffed(front), Ok(Container::Other(container)));
+        }
+    }
 }

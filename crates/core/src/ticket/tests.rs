@@ -16,7 +16,7 @@ use cattube_contract::{Envelope, Event, Metadata};
 
 use super::*;
 
-const LINKS: SignedDuration = SignedDuration::from_hours(72);
+const END: i64 = 72 * 3600;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -97,7 +97,7 @@ fn exhausted(chunk: &str, work: Option<FailedWork>, rendition: Option<&str>) -> 
 }
 
 fn ticket_of(concern: &Concern) -> Ticket {
-    Ticket::open(concern, 1, [7, 8], LINKS)
+    Ticket::open(concern, 1, [7, 8], at(0), at(END))
 }
 
 fn skip(name: &str) -> Answer {
@@ -203,8 +203,8 @@ fn a_closed_ticket_takes_no_answer() {
 fn each_round_is_a_question_of_its_own() {
     let concern = exhausted("v00001", None, None);
     let (first, second) = (
-        Ticket::open(&concern, 1, [7, 8], LINKS),
-        Ticket::open(&concern, 2, [7, 8], LINKS),
+        Ticket::open(&concern, 1, [7, 8], at(0), at(END)),
+        Ticket::open(&concern, 2, [7, 8], at(0), at(END)),
     );
     assert_ne!(first.ticket_id, second.ticket_id);
     let id = |ticket: &Ticket| ticket.requested(at(1)).0.event_id;
@@ -424,13 +424,12 @@ fn a_link_is_for_one_ticket_and_for_a_while() {
     let concern = exhausted("v00001", None, None);
     let ticket = ticket_of(&concern);
     let query = query_of(&link::path(&ticket, &Answer::GiveUp));
-    let end = 72 * 3600;
-    assert_eq!(link::read(&ticket, &query, at(end - 1)), Ok(Answer::GiveUp));
-    let late = link::read(&ticket, &query, at(end));
+    assert_eq!(link::read(&ticket, &query, at(END - 1)), Ok(Answer::GiveUp));
+    let late = link::read(&ticket, &query, at(END));
     assert_eq!(late, Err(LinkFault::Expired));
-    let next = Ticket::open(&concern, 2, [7, 8], LINKS);
+    let next = Ticket::open(&concern, 2, [7, 8], at(0), at(END));
     assert_eq!(link::read(&next, &query, at(0)), Err(LinkFault::Forged));
-    let other_key = Ticket::open(&concern, 1, [7, 9], LINKS);
+    let other_key = Ticket::open(&concern, 1, [7, 9], at(0), at(END));
     let forged = link::read(&other_key, &query, at(0));
     assert_eq!(forged, Err(LinkFault::Forged));
 }

@@ -100,7 +100,7 @@ pub fn text(ticket: &Ticket, api_base_url: &str) -> String {
     }
     let _ = write!(
         text,
-        "\nThe first answer counts. The links hold until {}; the API takes answers after that too.\n",
+        "\nThe first answer counts. The links hold until {:.0}; the API takes answers after that too.\n",
         ticket.expires_at
     );
     text

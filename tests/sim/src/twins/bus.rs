@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cattube_contract::{Envelope, Fault as Cause};
+use cattube_contract::{Envelope, EventId, Fault as Cause};
 use cattube_ports::notices::Notice;
 use cattube_ports::{Bus, Notices, PortError};
 
 use crate::faults::Fault;
 use crate::kernel::{Call, Port};
+use crate::planted::Bug;
 use crate::rules::bus_body;
 use crate::state::{QueueId, Spawn, State};
 use crate::wiring;
@@ -56,7 +57,14 @@ impl Bus for SimBus {
             .call(call, error, |state| {
                 let count = state.part_of(events.len());
                 for envelope in &events[..count] {
-                    state.publish(envelope);
+                    if state.has(Bug::RandomEventIds) {
+                        let number = state.rng.next().to_string();
+                        let mut envelope = envelope.clone();
+                        envelope.metadata.event_id = EventId::derive("random", &[&number]);
+                        state.publish(&envelope);
+                    } else {
+                        state.publish(envelope);
+                    }
                 }
                 Ok(())
             })

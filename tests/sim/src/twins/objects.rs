@@ -10,9 +10,9 @@ use cattube_ports::objects::{NewObject, ObjectHead};
 use cattube_ports::{Objects, PortError};
 
 use super::bucket::etag_of;
-use crate::kernel::{Call, Port, Store};
-use crate::planted::Bug;
-use crate::state::State;
+use crate::kernel::{Call, Happening, Port, Store};
+use crate::planted::{Bug, unnumbered};
+use crate::state::{State, Who};
 
 /// The most keys of one list or delete call.
 const MAX_KEYS: usize = 1_000;
@@ -40,6 +40,14 @@ pub(super) fn missing(operation: &'static str, key: &str) -> PortError {
 impl SimObjects {
     pub(super) fn is_masters(&self) -> bool {
         self.0.store == Store::Masters
+    }
+
+    /// The key as the store has it.
+    fn key(&self, key: &str) -> String {
+        if self.0.kernel.lock().has(Bug::GenerationsMixed) {
+            return unnumbered(key);
+        }
+        key.to_owned()
     }
 
     pub(super) async fn call<T>(
@@ -81,6 +89,7 @@ fn range_of(state: &mut State, is_masters: bool, key: &str, range: Range<u64>, e
 #[async_trait]
 impl Objects for SimObjects {
     async fn head(&self, key: &str) -> Result<Option<ObjectHead>, PortError> {
+        let key = &self.key(key);
         self.call("head", key, |state| {
             let found = state.bucket(self.is_masters()).objects.get(key);
             Ok(found.map(|stored| stored.head.clone()))
@@ -89,6 +98,7 @@ impl Objects for SimObjects {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError> {
+        let key = &self.key(key);
         self.call("get", key, |state| {
             let found = state.bucket(self.is_masters()).objects.get(key);
             Ok(found.map(|stored| stored.bytes.clone()))
@@ -102,6 +112,7 @@ impl Objects for SimObjects {
         range: Range<u64>,
         etag: Option<&str>,
     ) -> Result<Bytes, PortError> {
+        let key = &self.key(key);
         self.call("get_range", key, |state| {
             range_of(state, self.is_masters(), key, range, etag)
         })
@@ -109,9 +120,11 @@ impl Objects for SimObjects {
     }
 
     async fn put(&self, object: NewObject) -> Result<(), PortError> {
-        let key = object.key.clone();
+        let key = self.key(&object.key);
         self.call("put", &key, |state| {
-            if state.bug == Some(Bug::SegmentsNeverWritten) && key.ends_with(".m4s") {
+            if state.has(Bug::LateSegments) && key.ends_with(".m4s") {
+                let at = state.now + 60_000;
+                state.plan(at, Happening::LateWrite(key.clone(), object.bytes.clone()));
                 return Ok(());
             }
             let etag = etag_of(&object.bytes);
@@ -124,7 +137,11 @@ impl Objects for SimObjects {
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, PortError> {
+        let prefix = &self.key(prefix);
         self.call("list", prefix, |state| {
+            if state.has(Bug::PurgeForgetsWork) && self.0.who == Who::Manage && self.is_masters() {
+                return Ok(Vec::new());
+            }
             let keys = state.bucket(self.is_masters()).keys(prefix);
             let found = keys.filter(|key| after.is_none_or(|after| key.as_str() > after));
             Ok(found.take(MAX_KEYS).cloned().collect())
@@ -133,6 +150,7 @@ impl Objects for SimObjects {
     }
 
     async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
+        let (from, to) = (&self.key(from), &self.key(to));
         self.call("copy", to, |state| {
             let Some(stored) = state.bucket(self.is_masters()).objects.get(from).cloned() else {
                 return Err(missing("copy", from));
@@ -154,9 +172,6 @@ impl Objects for SimObjects {
                 return Err(refusal("delete", first, Fault::Permanent, reason));
             }
             for key in keys {
-                if state.bug == Some(Bug::PurgeForgetsWork) && key.starts_with("work/") {
-                    continue;
-                }
                 state.bucket(self.is_masters()).objects.remove(key);
             }
             Ok(())

@@ -105,6 +105,11 @@ impl State {
     pub fn enqueue(&mut self, to: QueueId, message: Message, at: Ms) {
         self.queues.last_id += 1;
         let id = self.queues.last_id;
+        if let Some(log) = &mut self.log
+            && to.name != QueueName::Parked
+        {
+            log.insert((to, Arc::clone(&message.body)));
+        }
         let held = self.queues.of(to);
         held.sent += 1;
         held.messages.insert(id, message);
@@ -179,15 +184,15 @@ impl State {
         messages.into_values().filter_map(read).collect()
     }
 
-    /// A message is sent back to its queue by hand.
-    pub fn send_back(&mut self, to: QueueName, body: &str) {
+    /// A message is put into a queue by hand.
+    pub fn put(&mut self, to: QueueId, body: &str) {
         let message = Message {
             body: body.into(),
             group: "by hand".to_owned(),
             receives: 0,
             is_copy: true,
         };
-        self.enqueue(QueueId::of(to), message, self.now);
+        self.enqueue(to, message, self.now);
     }
 
     fn bury(&mut self, from: QueueId, id: u64) {

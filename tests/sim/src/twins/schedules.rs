@@ -92,7 +92,7 @@ impl SimScheduler {
             subject: name,
         };
         let effect = |state: &mut State| {
-            if state.bug != Some(Bug::NoWatchdog) {
+            if !state.has(Bug::NoWatchdog) {
                 effect(state);
             }
             Ok(())

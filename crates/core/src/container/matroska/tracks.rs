@@ -211,3 +211,156 @@ fn rotation(picture: &[u8]) -> Rotation {
         _ => Rotation::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::fixture::element;
+
+    fn number(id: u32, value: u32) -> Vec<u8> {
+        element(id, &value.to_be_bytes())
+    }
+
+    fn float(id: u32, value: f64) -> Vec<u8> {
+        element(id, &value.to_be_bytes())
+    }
+
+    fn entry(kind: u64, codec: &str, more: &[Vec<u8>]) -> Vec<u8> {
+        let mut body = number(id::TRACK_NUMBER, 7);
+        body.extend(number(id::TRACK_TYPE, u32::try_from(kind).unwrap()));
+        body.extend(element(id::CODEC_ID, codec.as_bytes()));
+        body.extend(more.concat());
+        element(id::TRACK_ENTRY, &body)
+    }
+
+    fn picture(more: &[Vec<u8>]) -> Vec<u8> {
+        let size = [number(id::PIXEL_WIDTH, 640), number(id::PIXEL_HEIGHT, 360)];
+        element(id::VIDEO, &[size.concat(), more.concat()].concat())
+    }
+
+    fn read(codec: &str, more: &[Vec<u8>]) -> Video {
+        video(&entry(VIDEO_TYPE, codec, more)).unwrap()
+    }
+
+    #[test]
+    fn pictures_are_named_by_their_id_or_by_four_letters() {
+        let private = |bytes: &[u8]| element(id::CODEC_PRIVATE, bytes);
+        let windows = |letters: &[u8]| {
+            let private = private(&[&[0; 16][..], letters, &[0; 4]].concat());
+            read("V_MS/VFW/FOURCC", &[picture(&[]), private]).codec
+        };
+        for (codec, all) in [
+            ("h264", &[b"H264", b"avc1", b"x264"][..]),
+            ("hevc", &[b"HEVC", b"hev1", b"HVC1"]),
+            ("mpeg4", &[b"XVID", b"divx", b"DX50", b"FMP4", b"mp4v"]),
+            ("mjpeg", &[b"MJPG"]),
+            ("ffv1", &[b"FFV1"]),
+            ("wmv3", &[b"WMV3"]),
+            ("vc1", &[b"WVC1"]),
+        ] {
+            for letters in all {
+                assert_eq!(windows(&letters[..]), codec);
+            }
+        }
+        let unknown = [picture(&[]), private(&[0; 40])];
+        let error = video(&entry(VIDEO_TYPE, "V_MS/VFW/FOURCC", &unknown)).unwrap_err();
+        assert!(error.to_string().contains("V_MS/VFW/FOURCC"), "{error}");
+        let quicktime = [picture(&[]), private(b"\0\0\0\x56SVQ3")];
+        assert_eq!(read("V_QUICKTIME", &quicktime).codec, "svq3");
+        // Names may end in zeros.
+        assert_eq!(read("V_VP8\0\0", &[picture(&[])]).codec, "vp8");
+    }
+
+    #[test]
+    fn shape_turn_and_light() {
+        let with = |more: &[Vec<u8>]| read("V_VP9", &[picture(more)]);
+        let square = Rational { num: 1, den: 1 };
+        let plain = with(&[]);
+        assert_eq!((plain.width_px, plain.height_px, plain.number), (640, 360, 7));
+        assert_eq!((plain.pixel_aspect, plain.frame_ns), (square, None));
+        let display = [number(id::DISPLAY_WIDTH, 640), number(id::DISPLAY_HEIGHT, 480)];
+        assert_eq!(with(&display).pixel_aspect, Rational { num: 3, den: 4 });
+        let unit = |unit| [&display[..], &[number(id::DISPLAY_UNIT, unit)]].concat();
+        assert_eq!(with(&unit(3)).pixel_aspect, Rational { num: 3, den: 4 });
+        assert_eq!(with(&unit(4)).pixel_aspect, square);
+        let turned = |kind: u32, roll: f64| {
+            let projection = [
+                number(id::PROJECTION_TYPE, kind),
+                float(id::PROJECTION_ROLL, roll),
+            ];
+            with(&[element(id::PROJECTION, &projection.concat())]).rotation
+        };
+        for (roll, rotation) in [
+            (90.0, Rotation::Clockwise270),
+            (-270.0, Rotation::Clockwise270),
+            (180.0, Rotation::Half),
+            (-180.0, Rotation::Half),
+            (-90.0, Rotation::Clockwise90),
+            (270.0, Rotation::Clockwise90),
+            (0.0, Rotation::None),
+            (45.0, Rotation::None),
+        ] {
+            assert_eq!(turned(0, roll), rotation, "{roll}");
+            assert_eq!(turned(1, roll), Rotation::None);
+        }
+        for (transfer, light) in [
+            (16, DynamicRange::Pq),
+            (18, DynamicRange::Hlg),
+            (2, DynamicRange::Sdr),
+        ] {
+            let colour = element(id::COLOUR, &number(id::TRANSFER, transfer));
+            assert_eq!(with(&[colour]).dynamic_range, light);
+        }
+        let lasting = |ns| read("V_VP9", &[picture(&[]), number(id::DEFAULT_DURATION, ns)]);
+        assert_eq!(lasting(40_000_000).frame_ns, Some(40_000_000));
+        assert_eq!(lasting(0).frame_ns, None);
+    }
+
+    fn encodings(kind: u32) -> Vec<u8> {
+        let encoding = element(id::CONTENT_ENCODING, &element(kind, &[1]));
+        element(id::CONTENT_ENCODINGS, &encoding)
+    }
+
+    #[test]
+    fn encrypted_and_disabled_tracks_are_left_out() {
+        let encrypted = [picture(&[]), encodings(id::CONTENT_ENCRYPTION)];
+        let error = video(&entry(VIDEO_TYPE, "V_VP9", &encrypted)).unwrap_err();
+        assert!(error.to_string().contains("encrypted"), "{error}");
+        // Compressed is not encrypted.
+        let compressed = [picture(&[]), encodings(0x5034)];
+        assert_eq!(read("V_VP9", &compressed).codec, "vp9");
+        let off = entry(VIDEO_TYPE, "V_VP8", &[picture(&[]), number(id::FLAG_ENABLED, 0)]);
+        let on = entry(VIDEO_TYPE, "V_VP9", &[picture(&[]), number(id::FLAG_ENABLED, 1)]);
+        let both = video(&[off.clone(), on].concat()).unwrap();
+        assert_eq!((both.codec, both.stream), ("vp9", 1));
+        let error = video(&off).unwrap_err().to_string();
+        assert!(error.contains("among its 1 tracks"), "{error}");
+    }
+
+    #[test]
+    fn sound_is_the_default_one_that_can_be_read() {
+        let rate = |hz: f64| element(id::AUDIO, &float(id::SAMPLING_FREQUENCY, hz));
+        let of = |codec: &str, more: &[Vec<u8>]| entry(AUDIO_TYPE, codec, more);
+        let not_default = || number(id::FLAG_DEFAULT, 0);
+        let tracks = [
+            of("A_AC3", &[rate(48_000.0), not_default()]),
+            of("A_SECRET", &[rate(8_000.0)]),
+            of("A_OPUS", &[rate(48_000.0), encodings(id::CONTENT_ENCRYPTION)]),
+            of("A_AAC", &[rate(44_100.0)]),
+        ];
+        let found = audio(&tracks.concat()).unwrap();
+        let expected = Audio {
+            number: 7,
+            stream: 3,
+            codec: "aac",
+            sample_rate_hz: 44_100,
+        };
+        assert_eq!(found, expected);
+        let found = audio(&tracks[..2].concat()).unwrap();
+        assert_eq!((found.codec, found.stream), ("ac3", 0));
+        assert_eq!(audio(&tracks[1]), None);
+        assert_eq!(audio(&of("A_AAC", &[])).unwrap().sample_rate_hz, 8_000);
+        assert_eq!(audio(&of("A_AAC", &[rate(0.0)])).unwrap().sample_rate_hz, 8_000);
+        assert_eq!(audio(&entry(VIDEO_TYPE, "A_AAC", &[])), None);
+    }
+}

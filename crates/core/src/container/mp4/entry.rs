@@ -236,3 +236,154 @@ fn descriptor(reader: &mut Reader<'_>) -> Option<u8> {
     }
     Some(tag)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::fixture::{atom, audio_entry, full as full_box, video_entry};
+
+    fn first(boxes: &[u8]) -> Child<'_> {
+        children(boxes).next().unwrap()
+    }
+
+    fn sound(entry: &[u8]) -> AudioEntry {
+        audio(first(entry)).unwrap()
+    }
+
+    fn picture(boxes: &[u8]) -> VideoEntry {
+        video(first(&video_entry(*b"vp09", 64, 36, boxes))).unwrap()
+    }
+
+    #[test]
+    fn whole_doubles_are_rates() {
+        for (rate, whole) in [
+            (48_000.0_f64, Some(48_000)),
+            (44_100.0, Some(44_100)),
+            (1.0, Some(1)),
+            (22_050.75, Some(22_050)),
+            (0.5, None),
+            (0.0, None),
+            (1e300, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(whole_f64(rate.to_bits()), whole, "{rate}");
+        }
+    }
+
+    /// Of QuickTime: reserved, data reference, version, channels, bits, rate, and the rest.
+    fn quicktime(kind: Kind, version: u16, channels: u16, bits: u16, rest: &[u8]) -> Vec<u8> {
+        let mut body = vec![0; 8];
+        body.extend(version.to_be_bytes());
+        body.extend([0; 6]);
+        body.extend(channels.to_be_bytes());
+        body.extend(bits.to_be_bytes());
+        body.extend([0; 4]);
+        body.extend((44_100_u32 << 16).to_be_bytes());
+        body.extend(rest);
+        atom(kind, &body)
+    }
+
+    #[test]
+    fn versions_of_sound() {
+        let entry = sound(&quicktime(*b"twos", 0, 2, 16, &[]));
+        let expected = AudioEntry {
+            codec: "pcm_s16be",
+            sample_rate_hz: 44_100,
+            pcm_frame_bytes: Some(4),
+        };
+        assert_eq!(entry, expected);
+        // 20 bits take three bytes.
+        let entry = sound(&quicktime(*b"in24", 0, 6, 20, &[]));
+        assert_eq!(entry.pcm_frame_bytes, Some(18));
+        let frames = |bytes: u32| [&[0; 8][..], &bytes.to_be_bytes(), &[0; 4]].concat();
+        let entry = sound(&quicktime(*b"sowt", 1, 2, 16, &frames(12)));
+        assert_eq!(entry.pcm_frame_bytes, Some(12));
+        let entry = sound(&quicktime(*b"sowt", 1, 2, 16, &frames(0)));
+        assert_eq!(entry.pcm_frame_bytes, Some(4));
+        let second = |rate: f64| {
+            let rate = rate.to_bits().to_be_bytes();
+            let bytes = 8_u32.to_be_bytes();
+            [&[0; 4][..], &rate, &[0; 16], &bytes, &[0; 4]].concat()
+        };
+        let entry = sound(&quicktime(*b"lpcm", 2, 2, 16, &second(96_000.0)));
+        assert_eq!((entry.sample_rate_hz, entry.pcm_frame_bytes), (96_000, Some(8)));
+        let entry = sound(&quicktime(*b"lpcm", 2, 2, 16, &second(0.5)));
+        assert_eq!(entry.sample_rate_hz, 0);
+        // What is no PCM has no frames, and neither has PCM of nothing.
+        assert_eq!(sound(&quicktime(*b"alac", 0, 2, 16, &[])).pcm_frame_bytes, None);
+        assert_eq!(sound(&quicktime(*b"twos", 0, 0, 16, &[])).pcm_frame_bytes, None);
+        assert_eq!(audio(first(&audio_entry(*b"enca", 48_000))), None);
+    }
+
+    /// An `esds` box: the tag of the outer descriptor, its flags with what they promise, and
+    /// the object type.
+    fn esds(flags: u8, rest: &[u8], inner_tag: u8, object_type: u8) -> Vec<u8> {
+        let outer = [&[3, 0x80, 0x80, 0x80, 25, 0, 1, flags], rest].concat();
+        full_box(*b"esds", 0, &[outer, vec![inner_tag, 13, object_type]].concat())
+    }
+
+    #[test]
+    fn object_types_stand_behind_descriptors() {
+        for (flags, rest) in [
+            (0, &[][..]),
+            (0x80, &[0, 7]),
+            (0x40, &[2, b'a', b'b']),
+            (0x20, &[0, 9]),
+            (0xe0, &[0, 7, 1, b'a', 0, 9]),
+            (0x1f, &[]),
+        ] {
+            let boxes = esds(flags, rest, 4, 0x6b);
+            assert_eq!(object_type(first(&boxes).body), Some(0x6b), "{flags:x}");
+        }
+        let boxes = esds(0, &[], 5, 0x6b);
+        assert_eq!(object_type(first(&boxes).body), None);
+        // Without the outer descriptor, and with a length of one byte or of four.
+        let boxes = full_box(*b"esds", 0, &[4, 13, 0x40]);
+        assert_eq!(object_type(first(&boxes).body), Some(0x40));
+        let boxes = full_box(*b"esds", 0, &[4, 0x80, 0x80, 0x80, 0x80, 0x40]);
+        assert_eq!(object_type(first(&boxes).body), Some(0x40));
+        let mp3 = quicktime(*b"mp4a", 0, 2, 16, &esds(0, &[], 4, 0x6b));
+        assert_eq!(sound(&mp3).codec, "mp3");
+        let wave = atom(*b"wave", &esds(0, &[], 4, 0xa5));
+        assert_eq!(sound(&quicktime(*b"mp4a", 0, 2, 16, &wave)).codec, "ac3");
+        assert_eq!(sound(&quicktime(*b"mp4a", 0, 2, 16, &[])).codec, "aac");
+        let xvid = video_entry(*b"mp4v", 64, 36, &esds(0, &[], 4, 0x6c));
+        assert_eq!(video(first(&xvid)).unwrap().codec, "mjpeg");
+    }
+
+    #[test]
+    fn light_and_shape() {
+        let vpcc = |transfer| full_box(*b"vpcC", 1, &[0, 10, 0x80, 9, transfer, 9, 0, 0]);
+        let colr = |kind: &[u8], transfer| atom(*b"colr", &[kind, &[0, 9, 0, transfer, 0, 9]].concat());
+        let light = |boxes: &[u8]| picture(boxes).dynamic_range;
+        assert_eq!(light(&vpcc(16)), DynamicRange::Pq);
+        assert_eq!(light(&vpcc(18)), DynamicRange::Hlg);
+        assert_eq!(light(&vpcc(2)), DynamicRange::Sdr);
+        assert_eq!(light(&colr(b"nclc", 18)), DynamicRange::Hlg);
+        assert_eq!(light(&colr(b"prof", 18)), DynamicRange::Sdr);
+        // What says nothing leaves the word to the next.
+        assert_eq!(light(&[colr(b"nclx", 2), vpcc(16)].concat()), DynamicRange::Pq);
+        assert_eq!(light(&[colr(b"prof", 1), colr(b"nclx", 16)].concat()), DynamicRange::Pq);
+        let shape = |num: u32, den: u32| {
+            let pasp = [num.to_be_bytes(), den.to_be_bytes()].concat();
+            picture(&atom(*b"pasp", &pasp)).pixel_aspect
+        };
+        assert_eq!(shape(4, 3), Rational { num: 4, den: 3 });
+        assert_eq!(shape(0, 3), Rational { num: 1, den: 1 });
+        assert_eq!(shape(4, 0), Rational { num: 1, den: 1 });
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_number_and_described_alone() {
+        let entries = [audio_entry(*b"twos", 8_000), audio_entry(*b"sowt", 8_000)];
+        let body = [&[0, 0, 0, 2][..], &entries.concat()].concat();
+        let stbl = full_box(*b"stsd", 1, &body);
+        assert_eq!(find(&stbl, 0).unwrap().kind, *b"twos");
+        assert_eq!(find(&stbl, 1).unwrap().kind, *b"twos");
+        assert_eq!(find(&stbl, 2).unwrap().kind, *b"sowt");
+        assert!(find(&stbl, 3).is_none());
+        let described = description(&stbl, find(&stbl, 2).unwrap());
+        let expected = full_box(*b"stsd", 1, &[&[0, 0, 0, 1][..], &entries[1]].concat());
+        assert_eq!(described, expected);
+    }
+}

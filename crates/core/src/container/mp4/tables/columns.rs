@@ -241,3 +241,85 @@ impl<'a> Chunks<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::fixture::{full as full_box, words};
+
+    fn compact(bits: u32, table: &[u8], count: u32) -> Option<Vec<u32>> {
+        let body = [&words(&[0xff_ff00 | bits, count]), table].concat();
+        let stbl = full_box(*b"stz2", 0, &body);
+        let sizes = Sizes::read(&stbl).ok()?;
+        assert_eq!(sizes.count(), count);
+        (0..count).map(|index| sizes.get(index)).collect()
+    }
+
+    #[test]
+    fn sizes_of_four_to_thirty_two_bits() {
+        assert_eq!(compact(4, &[0x12, 0x3f], 3), Some(vec![1, 2, 3]));
+        assert_eq!(compact(4, &[0x12, 0x3f], 4), Some(vec![1, 2, 3, 15]));
+        assert_eq!(compact(8, &[9, 250], 2), Some(vec![9, 250]));
+        assert_eq!(compact(16, &[1, 0, 0, 7], 2), Some(vec![256, 7]));
+        // More than the table bears out, or of another width.
+        assert_eq!(compact(4, &[0x12, 0x3f], 5), None);
+        assert_eq!(compact(16, &[1, 0, 0], 2), None);
+        assert_eq!(compact(32, &[0; 8], 2), None);
+        let listed = full_box(*b"stsz", 0, &words(&[0, 2, 70_000, 3]));
+        let sizes = Sizes::read(&listed).ok().unwrap();
+        assert_eq!((sizes.get(0), sizes.get(1), sizes.get(2)), (Some(70_000), Some(3), None));
+        let uniform = full_box(*b"stsz", 0, &words(&[5, 2]));
+        let sizes = Sizes::read(&uniform).ok().unwrap();
+        assert_eq!((sizes.count(), sizes.get(1)), (2, Some(5)));
+        let short = full_box(*b"stsz", 0, &words(&[0, 3, 1, 2]));
+        assert!(Sizes::read(&short).is_err());
+    }
+
+    #[test]
+    fn runs_repeat_and_end_with_the_last() {
+        let stts = full_box(*b"stts", 0, &words(&[3, 2, 10, 0, 77, 1, 20]));
+        let mut runs = Runs::read(&stts, *b"stts").unwrap();
+        let values: Vec<u32> = (0..5).map(|_| runs.next()).collect();
+        assert_eq!(values, [10, 10, 20, 20, 20]);
+        // Fewer lines are told than there are.
+        let stts = full_box(*b"stts", 0, &words(&[1, 1, 10, 1, 20]));
+        let mut runs = Runs::read(&stts, *b"stts").unwrap();
+        assert_eq!((runs.next(), runs.next()), (10, 10));
+    }
+
+    #[test]
+    fn sync_samples_of_both_tables() {
+        let held = |boxes: &[u8]| {
+            let mut table = SyncTable::read(boxes);
+            (1..=6).map(|number| table.holds(number)).collect::<Vec<_>>()
+        };
+        let stss = full_box(*b"stss", 0, &words(&[2, 1, 4]));
+        let stps = full_box(*b"stps", 0, &words(&[1, 5]));
+        assert_eq!(held(&stss), [true, false, false, true, false, false]);
+        let both = [stss, stps].concat();
+        assert_eq!(held(&both), [true, false, false, true, true, false]);
+        assert_eq!(held(&[]), [true; 6]);
+        assert_eq!(held(&full_box(*b"stss", 0, &words(&[0]))), [true; 6]);
+    }
+
+    #[test]
+    fn chunks_have_places_and_counts() {
+        let stsc = full_box(*b"stsc", 0, &words(&[2, 1, 3, 1, 3, 2, 1]));
+        let places = |chunks: &[u8]| {
+            let boxes = [stsc.clone(), chunks.to_vec()].concat();
+            let mut chunks = Chunks::read(&boxes).ok().unwrap();
+            assert_eq!(chunks.only_entry().ok(), Some(1));
+            let found = std::iter::from_fn(|| chunks.next());
+            found
+                .map(|chunk| (chunk.offset, chunk.sample_count))
+                .collect::<Vec<_>>()
+        };
+        let stco = full_box(*b"stco", 0, &words(&[4, 100, 200, 300, 400]));
+        assert_eq!(places(&stco), [(100, 3), (200, 3), (300, 2), (400, 2)]);
+        let co64 = full_box(*b"co64", 0, &words(&[2, 1, 0, 2, 5]));
+        assert_eq!(places(&co64), [(1 << 32, 3), ((2 << 32) + 5, 3)]);
+        let mixed = full_box(*b"stsc", 0, &words(&[2, 1, 3, 1, 3, 2, 2]));
+        let boxes = [mixed, stco].concat();
+        assert!(Chunks::read(&boxes).ok().unwrap().only_entry().is_err());
+    }
+}
