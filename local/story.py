@@ -61,8 +61,12 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%H:%M:%S.%f")[:-3]
 
 
+SAYING = threading.Lock()
+
+
 def say(who: str, text: str) -> None:
-    print(f"{now()}  {who:8}{text}", flush=True)
+    with SAYING:
+        print(f"{now()}  {who:8}{text}", flush=True)
 
 
 def words(name: str, detail: dict) -> str:
@@ -129,10 +133,12 @@ class Bus:
             for message in answer.get("Messages", []):
                 event = json.loads(message["Body"])
                 name, detail = event["detail-type"], event["detail"]
+                known = {other["metadata"]["event_id"] for _, other in self.heard}
+                again = " (said again)" if detail["metadata"]["event_id"] in known else ""
+                say("bus", f"{name:16} {words(name, detail)}{again}")
                 with self.changed:
                     self.heard.append((name, detail))
                     self.changed.notify_all()
-                say("bus", f"{name:16} {words(name, detail)}")
                 self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
 
     def first(self, name: str, seconds: float, wanted: Callable[[dict], bool]) -> dict:
@@ -195,9 +201,9 @@ def of_video(video: str) -> Callable[[dict], bool]:
 
 
 def requested(bus: Bus, title: str, besides: set[str]) -> str:
-    """The video of the newest upload."""
+    """The video of an upload that is not one of these."""
     fresh = bus.first(
-        "UploadRequested", 30,
+        "UploadRequested", 60,
         lambda detail: detail["data"]["title"] == title and detail["metadata"]["video_id"] not in besides,
     )
     return fresh["metadata"]["video_id"]
@@ -225,7 +231,7 @@ def killed(engine: Engine, bus: Bus, file: Path) -> str:
     total = -(-file.stat().st_size // PART)
     line = Line(engine.port, BYTES_PER_SECOND)
     line.breaks_at = 2 * PART + PART // 2
-    victim = Client(engine, file, line, "--parallel", "1")
+    victim = Client(engine, file, line, "--parallel", "1", "--again")
     line.when_broken = victim.kill
     video = requested(bus, file.stem, set())
     if victim.ends(120) != -signal.SIGKILL:
@@ -238,13 +244,14 @@ def killed(engine: Engine, bus: Bus, file: Path) -> str:
         raise Missing(f"{total - 2} missing parts; {missing} are said to be missing")
     say("story", f"another client sends the missing {missing} of {total} parts")
     line = Line(engine.port, BYTES_PER_SECOND)
-    becomes_ready(bus, video, Client(engine, file, line))
+    becomes_ready(bus, video, Client(engine, file, line, "--resume", video))
     line.close()
     # Headers and the API's requests come on top of the parts.
     rest = file.stat().st_size - 2 * PART
     if not rest <= line.sent < rest + PART // 2:
         raise Missing(f"{rest} bytes of missing parts; {line.sent} were sent")
-    say("story", f"ready: {missing} of {total} parts were sent again, {line.sent / (1 << 20):.1f} MiB in all")
+    sent = f"{line.sent / (1 << 20):.1f} of {file.stat().st_size / (1 << 20):.1f} MiB"
+    say("story", f"ready; of {total} parts only the missing {missing} were sent, {sent}")
     return video
 
 
@@ -263,9 +270,11 @@ def cut(engine: Engine, bus: Bus, file: Path, before: str) -> None:
     line.mend()
     say("story", "the line is mended; the client waits for its next attempt")
     missing = goes_on(bus, video)
+    if missing != total - 2:
+        raise Missing(f"{total - 2} missing parts; {missing} are said to be missing")
     becomes_ready(bus, video, client)
     line.close()
-    say("story", f"ready: the client went on by itself with {missing} of {total} parts")
+    say("story", f"ready; the client went on by itself with the missing {missing} of {total} parts")
 
 
 def main() -> None:

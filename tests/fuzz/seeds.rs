@@ -61,6 +61,15 @@ impl Seeds {
         seeds
     }
 
+    /// The first message that has an event of this name in it.
+    pub fn message(&self, event: &str) -> String {
+        let says = |body: &&String| {
+            let body: Result<Value, _> = serde_json::from_str(body);
+            body.is_ok_and(|body| body["detail-type"] == event && body["detail"]["data"].is_object())
+        };
+        self.messages.iter().find(says).expect("there is a sample").clone()
+    }
+
     fn sample(&mut self, root: &Path, path: &Path) {
         let text = std::fs::read_to_string(path).unwrap();
         let payload: Value = serde_json::from_str(&text).unwrap();

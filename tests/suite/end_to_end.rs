@@ -15,6 +15,7 @@ mod people;
 mod play;
 mod poison;
 mod processes;
+mod redo;
 mod stage;
 mod tickets;
 mod twice;
@@ -193,6 +194,7 @@ const WHILE_A_CHUNK_IS_LOST: &[Scenario] = &[
         faults::nobody_works,
     ),
     ("a deleted video leaves nothing", deletion::ready),
+    ("one size is made anew", redo::size),
     ("skip this size", tickets::skipped),
     ("give up", tickets::given_up),
     ("make replay", commands::replay),

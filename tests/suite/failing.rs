@@ -59,11 +59,12 @@ fn broken_world() -> (World, Arc<AtomicBool>) {
 fn exhausted(world: &World) -> Vec<(Metadata, RetriesExhausted)> {
     let events = world.history.iter();
     events
-        .filter_map(|envelope| match &envelope.event {
-            Event::RetriesExhausted(exhausted) => {
+        .filter_map(|envelope| {
+            if let Event::RetriesExhausted(exhausted) = &envelope.event {
                 Some((envelope.metadata.clone(), exhausted.clone()))
+            } else {
+                None
             }
-            _ => None,
         })
         .collect()
 }
@@ -72,9 +73,14 @@ fn scheduled(world: &World, chunk: Option<&str>) -> Vec<RetryScheduled> {
     let chunk = chunk.map(|chunk| chunk.parse().unwrap());
     let events = world.history.iter();
     events
-        .filter_map(|envelope| match &envelope.event {
-            Event::RetryScheduled(scheduled) if scheduled.chunk == chunk => Some(scheduled.clone()),
-            _ => None,
+        .filter_map(|envelope| {
+            if let Event::RetryScheduled(scheduled) = &envelope.event
+                && scheduled.chunk == chunk
+            {
+                Some(scheduled.clone())
+            } else {
+                None
+            }
         })
         .collect()
 }
@@ -268,9 +274,12 @@ async fn a_failed_upload_is_resumed_and_in_the_end_abandoned() {
         let done = world.deliver(&message).await.unwrap();
         assert_eq!(done, "retry scheduled");
         world.route();
-        let resumed = world.waiting.iter().find_map(|message| match message {
-            Message::Upload(body) => CommandMessage::parse(body).ok(),
-            _ => None,
+        let resumed = world.waiting.iter().find_map(|message| {
+            if let Message::Upload(body) = message {
+                CommandMessage::parse(body).ok()
+            } else {
+                None
+            }
         });
         let resumed = resumed.unwrap();
         assert!(matches!(resumed.command, Command::ResumeUpload(_)));

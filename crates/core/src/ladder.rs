@@ -370,13 +370,23 @@ mod tests {
         }
     }
 
-
     #[test]
     fn a_level_ends_where_the_standard_ends_it() {
         let fps = |num| Rational { num, den: 1 };
         // Macroblocks a frame, and a second: level 3.1 has 3,600 and 108,000.
         assert_eq!(level_times_ten(1280, 720, fps(30), 1), 31);
-        assert_eq!(level_times_ten(1280, 720, Rational { num: 30_001, den: 1_000 }, 1), 32);
+        assert_eq!(
+            level_times_ten(
+                1280,
+                720,
+                Rational {
+                    num: 30_001,
+                    den: 1_000
+                },
+                1
+            ),
+            32
+        );
         assert_eq!(level_times_ten(1280, 736, fps(1), 1), 32);
         // No side beyond the root of eight times the frame: 113 macroblocks of 1,620 (3.0).
         assert_eq!(level_times_ten(113 * 16, 16, fps(1), 1), 22);

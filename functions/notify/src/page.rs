@@ -62,7 +62,10 @@ pub(crate) fn ended(ticket: &Ticket) -> ApiResponse {
     let said = match &ticket.state {
         TicketState::Open => "It is still open; try again.".to_owned(),
         TicketState::Answered { answer, at, .. } => {
-            format!("It was answered already: {} at {at:.0}.", link::word(answer))
+            format!(
+                "It was answered already: {} at {at:.0}.",
+                link::word(answer)
+            )
         }
         TicketState::Closed { by, at } => format!("It was closed already: {by} at {at:.0}."),
     };

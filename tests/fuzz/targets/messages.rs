@@ -2,20 +2,19 @@
 
 use cattube_contract::key::MasterKey;
 use cattube_contract::plan::{ChunkId, Plan};
-use cattube_contract::report::StoredReport;
 use cattube_contract::size::Sizes;
 use cattube_contract::{CommandMessage, Envelope, EventId, OwnerId, VideoId};
 use cattube_core::encode::thumbnail_pts;
-use cattube_core::join::Join;
+use cattube_core::playlist::{self, Completeness};
 use cattube_core::upload::{UploadRequest, plan_parts};
 use serde_json::Value;
 
-use super::{same, text};
+use super::{handlers, same, text};
 use crate::guard::Target;
 use crate::json;
 use crate::mutate;
 use crate::random::Random;
-use crate::seeds::Seeds;
+use crate::seeds::{Request, Seeds};
 
 const KEYS: [&str; 6] = [
     "masters/own_a7d3c0ffee0123456789abcdef012345/vid_018f3c2a5b7c7def8123456789abcdef",
@@ -33,16 +32,29 @@ pub fn all(seeds: &Seeds) -> Vec<Target<'_>> {
         let (seed, other) = (random.pick(&seeds.messages), random.pick(&seeds.messages));
         json::mutate(random, seed, other)
     };
-    let body = |random: &mut Random| {
-        let seed: Value = serde_json::from_str(&random.pick(&seeds.requests).payload).unwrap();
+    let jobs = seeds.messages.iter().filter(|body| body.contains("\"command\""));
+    let jobs: Vec<&String> = jobs.collect();
+    let job = move |random: &mut Random| {
+        let (seed, other) = (random.pick(&jobs), random.pick(&jobs));
+        json::mutate(random, seed, other)
+    };
+    let plans = handlers::plans(seeds);
+    let plan = move |random: &mut Random| {
+        let (seed, other) = (random.pick(&plans), random.pick(&plans));
+        json::mutate(random, seed, other)
+    };
+    let grants = seeds.requests.iter().filter(|seed| seed.payload.contains("content_type"));
+    let grants: Vec<&Request> = grants.collect();
+    let body = move |random: &mut Random| {
+        let seed: Value = serde_json::from_str(&random.pick(&grants).payload).unwrap();
         let other = &random.pick(&seeds.requests).payload;
         let body = seed["body"].as_str().unwrap_or("{}");
         json::mutate(random, body, other)
     };
     vec![
         text("bus-event", message, bus_event),
-        text("command", message, command),
-        text("stored-document", message, stored),
+        text("command", job, command),
+        text("stored-plan", plan, stored),
         text("upload-request", body, upload_request),
         text("object-key", |random| word(random, &KEYS), key),
         text("sizes", |random| word(random, &SIZES), sizes),
@@ -75,14 +87,23 @@ fn command(input: &str) -> Result<bool, String> {
     same(&message, CommandMessage::parse(&body).ok().as_ref())
 }
 
-/// Documents of ours that are read back from a table or a bucket.
+/// A plan of ours, read back from the bucket: what plan it ever is, no report fits one that
+/// names none, and no playlist comes of it.
 fn stored(input: &str) -> Result<bool, String> {
-    let value: Value = serde_json::from_str(input).unwrap_or_default();
-    let inner = value.pointer("/detail/data").unwrap_or(&value).clone();
-    let _ = serde_json::from_value::<Plan>(inner.clone());
-    let _ = serde_json::from_value::<StoredReport>(inner.clone());
-    let join = serde_json::from_value::<Join>(inner);
-    Ok(join.is_ok_and(|join| join.step() == join.clone().step()))
+    let Ok(plan) = serde_json::from_str::<Plan>(input) else {
+        return Ok(false);
+    };
+    let made = playlist::hls_master(&plan, &[]).is_ok()
+        || playlist::dash_manifest(&plan, &[]).is_ok()
+        || plan.video.encoding.renditions.iter().any(|rendition| {
+            playlist::hls_media(&plan, &[], &rendition.name, Completeness::Growing).is_ok()
+        });
+    let _ = playlist::check_reports(&plan, &[]);
+    if made {
+        return Err("a playlist of nothing".to_owned());
+    }
+    let text = serde_json::to_string(&plan).map_err(|error| error.to_string())?;
+    same(&plan, serde_json::from_str(&text).ok().as_ref())
 }
 
 fn upload_request(input: &str) -> Result<bool, String> {

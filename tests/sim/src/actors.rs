@@ -82,7 +82,7 @@ pub fn drop_film(kernel: &Kernel, owner: &'static str, film: usize, key: &str) -
     state.write(true, key, bytes, etag, BTreeMap::new(), "PutObject");
     let sequencer = state.masters.last_sequencer();
     let video = VideoId::of_drop(timestamp(state.now), MASTERS_BUCKET, key, &sequencer);
-    state.accept(video, cattube_contract::OwnerId::of_subject(owner));
+    state.accept(video, cattube_contract::OwnerId::of_subject(owner), key);
     video
 }
 
@@ -287,6 +287,14 @@ pub async fn person(kernel: Kernel) {
         return;
     }
     kernel.sleep(pause).await;
+    // Whoever is told of an outage mends it first.
+    let outage = {
+        let state = kernel.lock();
+        state.faults.outage.map_or(0, |outage| outage.to - state.now)
+    };
+    if outage > 0 {
+        kernel.sleep(outage + MINUTE).await;
+    }
     let mut list = request(OPERATOR, "GET /v1/tickets", None);
     list.query.insert("state".to_owned(), "open".to_owned());
     let Some(answer) = ask(&kernel, Who::Notify, &list).await else {

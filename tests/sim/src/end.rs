@@ -184,7 +184,7 @@ impl State {
             video_id: video,
         };
         let master = master.to_string();
-        let dropped = record.master_key.clone();
+        let dropped = accepted.drop_key.clone();
         let masters = self.masters.objects.keys();
         let mut found = masters
             .filter(|key| {

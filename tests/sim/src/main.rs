@@ -7,6 +7,8 @@
     reason = "a tool that prints"
 )]
 
+use cattube_sim::many::many;
+use cattube_sim::planted::BUGS;
 use cattube_sim::run::simulate;
 
 fn main() {
@@ -15,19 +17,42 @@ fn main() {
         let place = words.iter().position(|word| word == name)?;
         words.get(place + 1)?.parse::<u64>().ok()
     };
-    if let Some(seed) = number("--seed") {
-        let report = simulate(seed, true, None);
-        for line in &report.trace {
-            println!("{line}");
-        }
-        println!("{:?} {:?} digest {:016x}", report.violation, report.ends, report.digest);
-        return;
+    let is_asked = |name: &str| words.iter().any(|word| word == name);
+    if is_asked("--planted") {
+        return planted(number("--count").unwrap_or(4_000));
     }
-    let count = number("--count").unwrap_or(10_000);
+    if let Some(seed) = number("--seed") {
+        return replay(seed);
+    }
+    let count = number("--count").unwrap_or(100_000);
     let first = number("--from").unwrap_or(0);
-    let summary = cattube_sim::many::many(first, count, None);
+    let summary = many(first, count, None);
     println!("{summary}");
     if !summary.failed.is_empty() {
         std::process::exit(1);
+    }
+}
+
+/// One schedule with all that happens in it.
+fn replay(seed: u64) {
+    let report = simulate(seed, true, None);
+    for line in &report.trace {
+        println!("{line}");
+    }
+    println!("seed {seed}: {:?}, digest {:016x}", report.ends, report.digest);
+    if let Some(violation) = report.violation {
+        println!("VIOLATION of {}: {}", violation.invariant, violation.text);
+        std::process::exit(1);
+    }
+}
+
+/// Looks for each planted bug.
+fn planted(within: u64) {
+    for (bug, invariants) in BUGS {
+        let found = (0..within).find_map(|seed| {
+            let violation = simulate(seed, false, Some(bug)).violation?;
+            Some((seed, violation))
+        });
+        println!("{bug:?} {invariants:?}: {found:?}");
     }
 }

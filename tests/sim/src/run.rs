@@ -68,9 +68,11 @@ fn judge(world: &World) -> Vec<End> {
 fn again(world: &mut World, ends: Vec<End>) -> Vec<End> {
     let before = {
         let mut state = world.kernel.lock();
-        if state.violation.is_some() {
+        // What waits for a person may well go on.
+        if state.violation.is_some() || ends.contains(&End::Waiting) {
             return ends;
         }
+        state.watch.forget_sent();
         let before = state.summary();
         state.note(|| "every message once more".to_owned());
         state.temper = Temper::Silent;

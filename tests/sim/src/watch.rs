@@ -21,7 +21,8 @@ const MAX_SENT: u32 = 400;
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub owner: OwnerId,
-    pub is_drop: bool,
+    /// Its key, if it was dropped.
+    pub drop_key: Option<String>,
 }
 
 /// What was seen.
@@ -73,12 +74,19 @@ fn essence(event: &Event) -> Value {
     value
 }
 
+impl Watch {
+    /// From here on work that is sent is counted anew.
+    pub fn forget_sent(&mut self) {
+        self.sent.clear();
+    }
+}
+
 impl State {
     /// An upload is accepted.
-    pub fn accept(&mut self, video: VideoId, owner: OwnerId) {
+    pub fn accept(&mut self, video: VideoId, owner: OwnerId, key: &str) {
         let accepted = Accepted {
             owner,
-            is_drop: true,
+            drop_key: Some(key.to_owned()),
         };
         self.watch.accepted.insert(video, accepted);
     }
@@ -197,7 +205,7 @@ impl State {
                 if let (Some(video), Ok(owner)) = (video, partition.parse()) {
                     let accepted = Accepted {
                         owner,
-                        is_drop: false,
+                        drop_key: None,
                     };
                     self.watch.accepted.entry(video).or_insert(accepted);
                 }

@@ -47,20 +47,14 @@ pub fn targets(event: &Event) -> Vec<QueueName> {
     targets.map(|(_, name)| name).collect()
 }
 
-/// Whether the bus may lose this event for good. All but those in which a person has a part:
-/// a question that nobody hears, or an answer, is asked and given by nobody again.
+/// Whether the bus may lose this event for good.
 #[must_use]
-pub fn may_be_lost(event: &Event) -> bool {
-    !matches!(
-        event,
-        Event::RetriesExhausted(_)
-            | Event::HumanAnswered(_)
-            | Event::RetryRequested(_)
-            | Event::VideoAbandoned(_)
-    )
+pub fn may_be_lost(_event: &Event) -> bool {
+    true
 }
 
-/// How long ffmpeg may take; how long a job may go without progress, and an upload without a part; how long what was
+/// How long ffmpeg may take; how long a job may go without progress, and an upload without a
+/// part; how long what was
 /// replaced is kept; how long a ticket's links hold: the template's defaults.
 const ENCODE_LIMIT: Duration = Duration::from_secs(270);
 const JOB_DEADLINE: Duration = Duration::from_mins(30);
@@ -202,7 +196,6 @@ impl Functions {
         };
         if bug == Bug::JoinCounts && from == QueueId::of(QueueName::Assemble) {
             planted::count(&self.kernel, body);
-            return Ok("counted");
         }
         let changed = planted::body_of(bug, from, body, number);
         let done = self.handle_body(from, changed.as_deref().unwrap_or(body)).await;

@@ -141,9 +141,6 @@ impl World {
     fn deliver(&mut self, from: QueueId, id: u64, body: Arc<str>) {
         {
             let mut state = self.kernel.lock();
-            if from.is_dead && state.has(Bug::NoDeadLetterReader) {
-                return;
-            }
             if state.has(Bug::AcknowledgesFirst) {
                 state.acknowledge(from, id);
             }

@@ -14,9 +14,12 @@ use crate::flow::{count, state, video, world};
 fn buried(world: &World) -> Vec<(Metadata, MessageBuried)> {
     let events = world.history.iter();
     events
-        .filter_map(|envelope| match &envelope.event {
-            Event::MessageBuried(buried) => Some((envelope.metadata.clone(), buried.clone())),
-            _ => None,
+        .filter_map(|envelope| {
+            if let Event::MessageBuried(buried) = &envelope.event {
+                Some((envelope.metadata.clone(), buried.clone()))
+            } else {
+                None
+            }
         })
         .collect()
 }

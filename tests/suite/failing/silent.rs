@@ -16,13 +16,13 @@ use crate::flow::{count, state, video, world};
 
 /// The job of the film.
 pub fn job(world: &World) -> PlanVideo {
-    let uploaded = world
-        .history
-        .iter()
-        .find_map(|envelope| match &envelope.event {
-            Event::VideoUploaded(uploaded) => Some(uploaded.clone()),
-            _ => None,
-        });
+    let uploaded = world.history.iter().find_map(|envelope| {
+        if let Event::VideoUploaded(uploaded) = &envelope.event {
+            Some(uploaded.clone())
+        } else {
+            None
+        }
+    });
     let uploaded = uploaded.expect("it was uploaded");
     PlanVideo {
         generation: uploaded.generation,
@@ -216,10 +216,10 @@ async fn a_new_making_takes_the_watch_over() {
 }
 
 fn body(message: &Message) -> &str {
-    match message {
-        Message::Retry(body) => body,
-        other => panic!("{other:?}"),
-    }
+    let Message::Retry(body) = message else {
+        panic!("{message:?}");
+    };
+    body
 }
 
 /// Lets the deadline of the question come; gives what it did.

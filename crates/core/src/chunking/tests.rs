@@ -266,3 +266,74 @@ proptest! {
         }
     }
 }
+
+fn shown(times: &[i64], sync: &[i64]) -> Vec<Sample> {
+    let sample = |pts: &i64| Sample {
+        offset: 0,
+        size_bytes: 1,
+        duration_ticks: 40,
+        dts: *pts,
+        pts: *pts,
+        is_sync: sync.contains(pts),
+        is_presented: true,
+    };
+    times.iter().map(sample).collect()
+}
+
+#[test]
+fn the_film_ends_when_its_last_picture_does() {
+    let mut samples = shown(&[0, 40, 80], &[0]);
+    samples[1].duration_ticks = 500;
+    assert_eq!(film_end(&samples, 80), 120);
+    samples[2].duration_ticks = 0;
+    assert_eq!(film_end(&samples, 80), 81);
+    // A hidden picture ends it, whichever comes first.
+    samples[2].duration_ticks = 90;
+    let mut hidden = samples[2];
+    (hidden.pts, hidden.is_presented) = (130, false);
+    samples.push(hidden);
+    assert_eq!(film_end(&samples, 80), 130);
+    samples[3].pts = 300;
+    assert_eq!(film_end(&samples, 80), 170);
+    // Of two at the same time the longer one counts, and a hidden one does not.
+    let mut twin = samples[2];
+    twin.duration_ticks = 120;
+    samples.push(twin);
+    assert_eq!(film_end(&samples, 80), 200);
+    samples[4].is_presented = false;
+    assert_eq!(film_end(&samples, 80), 170);
+}
+
+#[test]
+fn chunks_begin_at_the_best_key_frame() {
+    let at = |times: Vec<i64>, sync: &[i64], end: i64| {
+        let found = cuts(0, end, sync, Some(&times), 1_000);
+        assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+        found
+    };
+    let every = |end: i64| (0..end).step_by(40).collect::<Vec<i64>>();
+    // The nearest to the target, from half of it to twice.
+    assert_eq!(at(every(2_400), &[0, 480, 1_280, 1_720], 2_400), [0, 1_280]);
+    assert_eq!(at(every(2_400), &[0, 520, 2_000], 2_400), [0, 520]);
+    assert_eq!(at(every(2_600), &[0, 500, 2_000], 2_600), [0, 500, 2_000]);
+    assert_eq!(at(every(2_600), &[0, 499, 2_000], 2_600), [0, 2_000]);
+    // None there: at the first frame behind the target.
+    assert_eq!(at(every(2_600), &[0, 2_040], 2_600), [0, 1_000, 2_040]);
+    // A rest of less than half the target is not cut off.
+    assert_eq!(at(every(1_500), &[0, 1_000], 1_500), [0, 1_000]);
+    assert_eq!(at(every(1_480), &[0, 1_000], 1_499), [0]);
+    assert_eq!(at(every(1_600), &[0, 1_120], 1_600), [0]);
+    // Where frames are not known, at the next key frame however late.
+    assert_eq!(cuts(0, 9_000, &[0, 5_000], None, 1_000), [0, 5_000]);
+    assert_eq!(cuts(0, 9_000, &[0], None, 1_000), [0]);
+}
+
+#[test]
+fn a_group_lasts_from_key_frame_to_key_frame() {
+    assert_eq!(group_length(&[0, 300, 1_000], 0, 2_000), 300);
+    assert_eq!(group_length(&[0, 300, 1_000], 299, 2_000), 300);
+    assert_eq!(group_length(&[0, 300, 1_000], 300, 2_000), 700);
+    assert_eq!(group_length(&[0, 300, 1_000], 1_500, 2_000), 1_000);
+    assert_eq!(group_length(&[], 500, 2_000), 1_500);
+    assert_eq!(group_length(&[900], 500, 2_000), 400);
+}

@@ -188,4 +188,37 @@ mod tests {
         assert_eq!(nominal(&[0, 1, 2], 1_000_000), rate(240, 1));
         assert_eq!(nominal(&[0, 5_000], 1_000), rate(1, 1));
     }
+
+    #[test]
+    fn the_commonest_distance_decides_and_the_mean_chooses_between_neighbours() {
+        // Of 1,000 ticks a second: distances of 33 and 34 are 30 or 29.97 frames by their mean,
+        // and a pause does not count.
+        assert_eq!(mean_gap(&BTreeMap::from([(33, 2), (34, 1)])), 33_333);
+        assert_eq!(
+            mean_gap(&BTreeMap::from([(40, 5), (60, 1), (59, 1)])),
+            43_166
+        );
+        assert_eq!(mean_gap(&BTreeMap::new()), 0);
+        assert_eq!(snap(1_000, 33, 33_333), Some(rate(30, 1)));
+        assert_eq!(snap(1_000, 33, 33_367), Some(rate(30_000, 1_001)));
+        assert_eq!(snap(1_000, 70, 70_000), None);
+        // Nearer than a tick, and no less.
+        assert_eq!(snap(1_000, 41, 41_000), Some(rate(24, 1)));
+        assert_eq!(refined(499), (499_000, 1_000));
+        assert_eq!(refined(500), (500, 1));
+        assert_eq!(clamp(240, 1), rate(240, 1));
+        assert_eq!(clamp(481, 2), rate(240, 1));
+        assert_eq!(clamp(480, 2), rate(240, 1));
+        assert_eq!(clamp(479, 2), rate(479, 2));
+        assert_eq!(clamp(3, 3), rate(1, 1));
+        assert_eq!(clamp(5, 0), rate(1, 1));
+        assert_eq!(from_ns(20_000_000), rate(50, 1));
+        // A known rate is meant within a two-thousandth.
+        assert_eq!(from_ns(40_019_000), rate(25, 1));
+        assert_ne!(from_ns(40_021_000), rate(25, 1));
+        assert_eq!(reduce(u64::from(u32::MAX) + 1, 1), None);
+        assert_eq!(reduce(7, 0), None);
+        // Times that stand still or go back are no distance.
+        assert_eq!(nominal(&[0, 0, 40, 40, 80], 1_000), rate(25, 1));
+    }
 }

@@ -137,7 +137,6 @@ mod tests {
         assert_eq!(BitReader::new(&[0, 0, 0, 0, 0]).golomb(), None);
     }
 
-
     #[test]
     fn numbers_are_big_endian_and_nothing_is_taken_where_too_little_is() {
         let bytes = [0x80, 1, 2, 3, 4, 5, 6, 7];
@@ -175,6 +174,9 @@ mod tests {
         // The longest code: 31 zeros, and as many bits behind the one.
         let longest = [0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe];
         assert_eq!(BitReader::new(&longest).golomb(), Some(u32::MAX - 1));
-        assert_eq!(BitReader::new(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff]).golomb(), None);
+        assert_eq!(
+            BitReader::new(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff]).golomb(),
+            None
+        );
     }
 }

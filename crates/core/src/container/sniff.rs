@@ -270,7 +270,6 @@ mod tests {
         assert_eq!(sniffed(b""), Err(RejectionCode::Empty));
     }
 
-
     fn reason(front: &[u8]) -> String {
         let mut bytes = SparseBytes::new(u64::try_from(front.len()).unwrap());
         bytes.insert(0, front.to_vec());
@@ -304,7 +303,10 @@ mod tests {
             ("file:/etc/passwd", "a list of files"),
             ("<smil>", "a SMIL playlist"),
             ("<SmoothStreamingMedia>", "a Smooth Streaming manifest"),
-            ("<playlist xmlns=\"http://xspf.org/ns/0/\">", "an XSPF playlist"),
+            (
+                "<playlist xmlns=\"http://xspf.org/ns/0/\">",
+                "an XSPF playlist",
+            ),
             ("# x\n  file \"a\"", "a concat script"),
             ("# x\nfile /a", "a concat script"),
         ] {

@@ -234,14 +234,14 @@ mod tests {
         assert_eq!(h264(H264_444).pixel_aspect, square);
     }
 
-
     /// Writes single bits, the most significant first.
     #[derive(Default, Clone)]
     struct BitWriter(Vec<bool>);
 
     impl BitWriter {
         fn bits(mut self, value: u64, count: u32) -> Self {
-            self.0.extend((0..count).rev().map(|at| value >> at & 1 == 1));
+            self.0
+                .extend((0..count).rev().map(|at| value >> at & 1 == 1));
             self
         }
 
@@ -267,7 +267,12 @@ mod tests {
 
         /// A VUI of its own shape and a transfer of 16, and whatever may follow.
         fn usability(self) -> Self {
-            let shape = self.bits(1, 1).bits(1, 1).bits(255, 8).bits(7, 16).bits(5, 16);
+            let shape = self
+                .bits(1, 1)
+                .bits(1, 1)
+                .bits(255, 8)
+                .bits(7, 16)
+                .bits(5, 16);
             let overscan = shape.bits(0b11, 2);
             let light = overscan.bits(1, 1).bits(0b101_1, 4).bits(1, 1);
             light.bits(9, 8).bits(16, 8).bits(9, 8).bits(0xffff, 16)
@@ -289,15 +294,27 @@ mod tests {
 
     /// The front of an H.264 SPS up to the log2 of frame numbers.
     fn h264_front(profile: u64) -> BitWriter {
-        BitWriter::default().bits(0x67, 8).bits(profile, 8).zeros(16).ue(&[3])
+        BitWriter::default()
+            .bits(0x67, 8)
+            .bits(profile, 8)
+            .zeros(16)
+            .ue(&[3])
     }
 
     /// What follows the way of counting pictures.
     fn h264_back(bits: BitWriter, frames_only: bool, cropped: bool) -> BitWriter {
         let bits = bits.ue(&[4]).bits(0, 1).ue(&[39, 29]);
-        let bits = if frames_only { bits.bits(1, 1) } else { bits.bits(0b01, 2) };
+        let bits = if frames_only {
+            bits.bits(1, 1)
+        } else {
+            bits.bits(0b01, 2)
+        };
         let bits = bits.bits(1, 1).bits(u64::from(cropped), 1);
-        if cropped { bits.ue(&[1, 2, 3, 4]) } else { bits }
+        if cropped {
+            bits.ue(&[1, 2, 3, 4])
+        } else {
+            bits
+        }
     }
 
     #[test]
@@ -357,21 +374,36 @@ mod tests {
             bits = bits.zeros(u32::try_from(8 - layers).unwrap() * 2);
         }
         for (profile, level) in told() {
-            bits = if *profile { bits.bits(u64::MAX, 64).bits(0xff_ffff, 24) } else { bits };
+            bits = if *profile {
+                bits.bits(u64::MAX, 64).bits(0xff_ffff, 24)
+            } else {
+                bits
+            };
             bits = if *level { bits.bits(0xff, 8) } else { bits };
         }
         bits = bits.ue(&[0, chroma]);
         bits = if chroma == 3 { bits.bits(0, 1) } else { bits };
         bits = bits.ue(&[640, 360]).bits(u64::from(cropped), 1);
-        bits = if cropped { bits.ue(&[0, 1, 2, 3]) } else { bits };
+        bits = if cropped {
+            bits.ue(&[0, 1, 2, 3])
+        } else {
+            bits
+        };
         bits = bits.ue(&[2, 2, 4]).bits(u64::from(per_layer), 1);
         let buffers = if per_layer { layers + 1 } else { 1 };
-        (0..buffers).fold(bits, |bits, _| bits.ue(&[4, 2, 5])).ue(&[0, 3, 0, 3, 1, 2])
+        (0..buffers)
+            .fold(bits, |bits, _| bits.ue(&[4, 2, 5]))
+            .ue(&[0, 3, 0, 3, 1, 2])
     }
 
     /// Without lists, PCM, reference sets or long-term pictures.
     fn hevc_plain(bits: BitWriter) -> BitWriter {
-        bits.bits(0, 1).bits(0b11, 2).bits(0, 1).ue(&[0]).bits(0, 1).bits(0b11, 2)
+        bits.bits(0, 1)
+            .bits(0b11, 2)
+            .bits(0, 1)
+            .ue(&[0])
+            .bits(0, 1)
+            .bits(0b11, 2)
     }
 
     #[test]
@@ -389,7 +421,12 @@ mod tests {
         }
         let front = || hevc_front(0, 1, false, false);
         // Lists that are the standard's, and lists of its own.
-        let bits = front().bits(0b10, 2).bits(0, 2).bits(0, 1).ue(&[0]).bits(0, 3);
+        let bits = front()
+            .bits(0b10, 2)
+            .bits(0, 2)
+            .bits(0, 1)
+            .ue(&[0])
+            .bits(0, 3);
         assert_eq!(read(&bits.usability()), Some(USABILITY));
         let mut bits = front().bits(0b11, 2);
         for size in 0..4 {
@@ -407,16 +444,47 @@ mod tests {
         let bits = bits.bits(0, 2).bits(0, 1).ue(&[0]).bits(0, 3).usability();
         assert_eq!(read(&bits), Some(USABILITY));
         // PCM samples.
-        let bits = front().bits(0, 1).bits(0, 2).bits(1, 1).bits(0x77, 8).ue(&[0, 2]);
+        let bits = front()
+            .bits(0, 1)
+            .bits(0, 2)
+            .bits(1, 1)
+            .bits(0x77, 8)
+            .ue(&[0, 2]);
         let bits = bits.bits(0, 1).ue(&[0]).bits(0, 3).usability();
         assert_eq!(read(&bits), Some(USABILITY));
         // Sets of references: three of their own pictures, then one built on it that keeps two
         // of four, then one built on that; and long-term pictures of eight bits.
         let bits = front().bits(0, 1).bits(0, 2).bits(0, 1).ue(&[3]);
-        let bits = bits.ue(&[2, 1]).ue(&[0]).bits(1, 1).ue(&[3]).bits(0, 1).ue(&[1]).bits(1, 1);
-        let bits = bits.bits(1, 1).bits(0, 1).ue(&[0]).bits(1, 1).bits(0b00, 2).bits(0b01, 2).bits(0b00, 2);
-        let bits = bits.bits(1, 1).bits(1, 1).ue(&[2]).bits(1, 1).bits(0b00, 2).bits(1, 1);
-        let bits = bits.bits(1, 1).ue(&[2]).bits(0xff, 8).bits(1, 1).bits(0, 8).bits(0, 1);
+        let bits = bits
+            .ue(&[2, 1])
+            .ue(&[0])
+            .bits(1, 1)
+            .ue(&[3])
+            .bits(0, 1)
+            .ue(&[1])
+            .bits(1, 1);
+        let bits = bits
+            .bits(1, 1)
+            .bits(0, 1)
+            .ue(&[0])
+            .bits(1, 1)
+            .bits(0b00, 2)
+            .bits(0b01, 2)
+            .bits(0b00, 2);
+        let bits = bits
+            .bits(1, 1)
+            .bits(1, 1)
+            .ue(&[2])
+            .bits(1, 1)
+            .bits(0b00, 2)
+            .bits(1, 1);
+        let bits = bits
+            .bits(1, 1)
+            .ue(&[2])
+            .bits(0xff, 8)
+            .bits(1, 1)
+            .bits(0, 8)
+            .bits(0, 1);
         let bits = bits.bits(0, 2).usability();
         assert_eq!(read(&bits), Some(USABILITY));
     }
@@ -425,7 +493,9 @@ mod tests {
     fn shapes_by_number() {
         let read = |shape: u64| {
             let bits = BitWriter::default().bits(1, 1).bits(shape, 8).zeros(2);
-            vui(&mut BitReader::new(&bits.bytes())).unwrap().pixel_aspect
+            vui(&mut BitReader::new(&bits.bytes()))
+                .unwrap()
+                .pixel_aspect
         };
         assert_eq!(read(0), None);
         assert_eq!(read(1), Some(Rational { num: 1, den: 1 }));
@@ -435,7 +505,10 @@ mod tests {
         assert_eq!(shape(1, 0), None);
         assert_eq!(shape(0, 1), None);
         // Light without numbers: video format and range alone.
-        let bits = BitWriter::default().bits(0b001, 3).bits(0b1010, 4).bits(0, 1);
+        let bits = BitWriter::default()
+            .bits(0b001, 3)
+            .bits(0b1010, 4)
+            .bits(0, 1);
         let mut bits = bits.bytes();
         bits.push(0xff);
         assert_eq!(vui(&mut BitReader::new(&bits)), Some(Vui::default()));
@@ -443,19 +516,26 @@ mod tests {
 
     #[test]
     fn the_first_parameter_set_of_a_record() {
-        let set = h264_back(h264_front(77).ue(&[5]).ue(&[0, 6]), true, false).usability().bytes();
+        let set = h264_back(h264_front(77).ue(&[5]).ue(&[0, 6]), true, false)
+            .usability()
+            .bytes();
         let length = u16::try_from(set.len()).unwrap().to_be_bytes();
         let record = |count: u8| [&[1, 77, 0, 30, 0xff, count][..], &length, &set].concat();
         assert_eq!(from_avcc(&record(0xe1)), Some(USABILITY));
         assert_eq!(from_avcc(&record(0x01)), Some(USABILITY));
         assert_eq!(from_avcc(&record(0xe0)), None);
-        let set = hevc_plain(hevc_front(0, 1, false, false)).usability().bytes();
+        let set = hevc_plain(hevc_front(0, 1, false, false))
+            .usability()
+            .bytes();
         let length = u16::try_from(set.len()).unwrap().to_be_bytes();
         let other = [&[0xa0, 0, 1, 0, 2, 0xee, 0xee][..]].concat();
         let front = [&[0; 22][..], &[2]].concat();
         let record = [front.clone(), other, vec![0xa1, 0, 1], length.to_vec(), set].concat();
         assert_eq!(from_hvcc(&record), Some(USABILITY));
-        assert_eq!(from_hvcc(&[front, vec![0xa0, 0, 0, 0xa2, 0, 0]].concat()), None);
+        assert_eq!(
+            from_hvcc(&[front, vec![0xa0, 0, 0, 0xa2, 0, 0]].concat()),
+            None
+        );
     }
 
     #[test]

@@ -168,3 +168,40 @@ fn decimal_rate(rate: Rational) -> f64 {
         (u64::from(rate.num) * 1_000 + u64::from(rate.den) / 2) / u64::from(rate.den.max(1));
     f64::from(u32::try_from(milli).unwrap_or(u32::MAX)) / 1_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: i64, end: i64) -> TickRange {
+        TickRange { start, end }
+    }
+
+    #[test]
+    fn the_longest_segment_is_known_beforehand() {
+        // Three segments of 400, and a rest that is cut off; two and a rest that is joined.
+        assert_eq!(longest_planned(&[range(0, 1_450)], 400), 400);
+        assert_eq!(longest_planned(&[range(0, 990)], 400), 590);
+        assert_eq!(
+            longest_planned(&[range(100, 1_090), range(0, 400)], 400),
+            590
+        );
+        // A chunk that is shorter than a segment is one.
+        assert_eq!(longest_planned(&[range(0, 150)], 400), 150);
+        assert_eq!(
+            longest_planned(&[range(0, 150), range(150, i64::MAX)], 400),
+            600
+        );
+        assert_eq!(longest_planned(&[], 400), 400);
+    }
+
+    #[test]
+    fn seconds_are_rounded_to_the_nearest() {
+        assert_eq!(whole_seconds(4_499_999), 4);
+        assert_eq!(whole_seconds(4_500_000), 5);
+        let rate = |num, den| decimal_rate(Rational { num, den });
+        assert!((rate(30_000, 1_001) - 29.97).abs() < 1e-9);
+        assert!((rate(24_000, 1_001) - 23.976).abs() < 1e-9);
+        assert!((rate(25, 1) - 25.0).abs() < 1e-9);
+    }
+}

@@ -373,3 +373,32 @@ proptest! {
         let _ = dash_manifest(&plan, &reports);
     }
 }
+
+#[test]
+fn the_target_duration_follows_from_the_plan() {
+    let told = |plan: &Plan| -> u64 {
+        // What was made is short: the plan alone leads to it.
+        let mut made = video(0);
+        made.renditions = BTreeMap::from([part("720p", vec![segment(SHIFT, 300, 1)])]);
+        let text = hls_media(plan, &[made], "720p", Completeness::Growing).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:"));
+        line.unwrap().parse().unwrap()
+    };
+    let mut plan = plan();
+    plan.audio = None;
+    // An open end may be half a segment longer: 6 s, and a frame.
+    assert_eq!(told(&plan), 6);
+    plan.video.chunks.pop();
+    // 4.004 s and a frame of 33 ms.
+    assert_eq!(told(&plan), 4);
+    plan.video.encoding.frame_rate = Rational { num: 1, den: 1 };
+    assert_eq!(told(&plan), 5);
+    plan.video.encoding.frame_rate = Rational { num: 2, den: 1 };
+    // 4.504 s.
+    assert_eq!(told(&plan), 5);
+    plan.video.chunks = vec![TickRange { start: 0, end: 300 }];
+    plan.video.encoding.frame_rate = Rational { num: 30, den: 1 };
+    assert_eq!(told(&plan), 1);
+}

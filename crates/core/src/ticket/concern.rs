@@ -30,7 +30,7 @@ pub enum Cause {
         owner_id: OwnerId,
         /// The queue that they stood in.
         queue: String,
-        /// Why.
+        /// Why, without what differs from message to message: `#` for numbers and ids.
         reason: String,
     },
     /// An alarm of the infrastructure.
@@ -183,6 +183,22 @@ fn abandonment(metadata: &Metadata, abandoned: &UploadAbandoned) -> Concern {
     }
 }
 
+/// A reason without numbers and ids: a thousand messages that fail in the same way, each at
+/// another column, are one question.
+fn kind_of(reason: &str) -> String {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let mut kind = String::new();
+    let mut rest = reason;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end.max(first.len_utf8()));
+        let differs = is_word(first) && word.bytes().any(|byte| byte.is_ascii_digit());
+        kind.push_str(if differs { "#" } else { word });
+        rest = after;
+    }
+    kind
+}
+
 fn burial(metadata: &Metadata, buried: &MessageBuried) -> Concern {
     // A body that is too long for the bus can be sent back from among the parked ones only.
     let work = buried.body.clone().map(|body| FailedWork::Message {
@@ -195,11 +211,30 @@ fn burial(metadata: &Metadata, buried: &MessageBuried) -> Concern {
         cause: Cause::Message {
             owner_id: metadata.owner_id,
             queue: buried.queue.clone(),
-            reason: buried.reason.clone(),
+            reason: kind_of(&buried.reason),
         },
         failure: Failure {
             work,
             ..failure(metadata, name, &buried.reason)
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_differ_in_numbers_and_ids_are_of_one_kind() {
+        let kind = "message `bus event`: missing field `detail-type` at line # column #";
+        for (line, column) in [(1, 18), (1, 219), (30, 2)] {
+            let reason = format!(
+                "message `bus event`: missing field `detail-type` at line {line} column {column}"
+            );
+            assert_eq!(kind_of(&reason), kind);
+        }
+        let reason = "object masters/own_8ee6b1ea/vid_019aa07d: « é » 7";
+        assert_eq!(kind_of(reason), "object masters/#/#: « é » #");
+        assert_eq!(kind_of(""), "");
     }
 }

@@ -237,6 +237,9 @@ fn the_opener_tells_people_and_another_only_when_it_does_not() {
     assert!(ticket.must_tell(concern.failure.event_id, at(5)));
     assert!(!ticket.must_tell(other, at(5)));
     assert!(ticket.must_tell(other, at(901)));
+    // What counts is when it was opened, not how late the failure was heard of.
+    let late = Ticket::open(&concern, 1, [7, 8], at(5_000), at(END));
+    assert!(!late.must_tell(other, at(5_001)));
     let noticed = Ticket {
         noticed: true,
         ..ticket

@@ -134,6 +134,9 @@ impl State {
 
     /// A message is seen: gives its body if it is to be handled now.
     pub fn receive(&mut self, from: QueueId, id: u64, receives: u32) -> Option<Arc<str>> {
+        if from.is_dead && self.has(Bug::NoDeadLetterReader) {
+            return None;
+        }
         let held = self.queues.of(from);
         let message = held.messages.get(&id)?;
         if message.receives != receives {

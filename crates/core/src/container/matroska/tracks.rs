@@ -276,9 +276,15 @@ mod tests {
         let with = |more: &[Vec<u8>]| read("V_VP9", &[picture(more)]);
         let square = Rational { num: 1, den: 1 };
         let plain = with(&[]);
-        assert_eq!((plain.width_px, plain.height_px, plain.number), (640, 360, 7));
+        assert_eq!(
+            (plain.width_px, plain.height_px, plain.number),
+            (640, 360, 7)
+        );
         assert_eq!((plain.pixel_aspect, plain.frame_ns), (square, None));
-        let display = [number(id::DISPLAY_WIDTH, 640), number(id::DISPLAY_HEIGHT, 480)];
+        let display = [
+            number(id::DISPLAY_WIDTH, 640),
+            number(id::DISPLAY_HEIGHT, 480),
+        ];
         assert_eq!(with(&display).pixel_aspect, Rational { num: 3, den: 4 });
         let unit = |unit| [&display[..], &[number(id::DISPLAY_UNIT, unit)]].concat();
         assert_eq!(with(&unit(3)).pixel_aspect, Rational { num: 3, den: 4 });
@@ -329,8 +335,16 @@ mod tests {
         // Compressed is not encrypted.
         let compressed = [picture(&[]), encodings(0x5034)];
         assert_eq!(read("V_VP9", &compressed).codec, "vp9");
-        let off = entry(VIDEO_TYPE, "V_VP8", &[picture(&[]), number(id::FLAG_ENABLED, 0)]);
-        let on = entry(VIDEO_TYPE, "V_VP9", &[picture(&[]), number(id::FLAG_ENABLED, 1)]);
+        let off = entry(
+            VIDEO_TYPE,
+            "V_VP8",
+            &[picture(&[]), number(id::FLAG_ENABLED, 0)],
+        );
+        let on = entry(
+            VIDEO_TYPE,
+            "V_VP9",
+            &[picture(&[]), number(id::FLAG_ENABLED, 1)],
+        );
         let both = video(&[off.clone(), on].concat()).unwrap();
         assert_eq!((both.codec, both.stream), ("vp9", 1));
         let error = video(&off).unwrap_err().to_string();
@@ -345,7 +359,10 @@ mod tests {
         let tracks = [
             of("A_AC3", &[rate(48_000.0), not_default()]),
             of("A_SECRET", &[rate(8_000.0)]),
-            of("A_OPUS", &[rate(48_000.0), encodings(id::CONTENT_ENCRYPTION)]),
+            of(
+                "A_OPUS",
+                &[rate(48_000.0), encodings(id::CONTENT_ENCRYPTION)],
+            ),
             of("A_AAC", &[rate(44_100.0)]),
         ];
         let found = audio(&tracks.concat()).unwrap();
@@ -360,7 +377,10 @@ mod tests {
         assert_eq!((found.codec, found.stream), ("ac3", 0));
         assert_eq!(audio(&tracks[1]), None);
         assert_eq!(audio(&of("A_AAC", &[])).unwrap().sample_rate_hz, 8_000);
-        assert_eq!(audio(&of("A_AAC", &[rate(0.0)])).unwrap().sample_rate_hz, 8_000);
+        assert_eq!(
+            audio(&of("A_AAC", &[rate(0.0)])).unwrap().sample_rate_hz,
+            8_000
+        );
         assert_eq!(audio(&entry(VIDEO_TYPE, "A_AAC", &[])), None);
     }
 }

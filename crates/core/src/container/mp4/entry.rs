@@ -306,12 +306,21 @@ mod tests {
             [&[0; 4][..], &rate, &[0; 16], &bytes, &[0; 4]].concat()
         };
         let entry = sound(&quicktime(*b"lpcm", 2, 2, 16, &second(96_000.0)));
-        assert_eq!((entry.sample_rate_hz, entry.pcm_frame_bytes), (96_000, Some(8)));
+        assert_eq!(
+            (entry.sample_rate_hz, entry.pcm_frame_bytes),
+            (96_000, Some(8))
+        );
         let entry = sound(&quicktime(*b"lpcm", 2, 2, 16, &second(0.5)));
         assert_eq!(entry.sample_rate_hz, 0);
         // What is no PCM has no frames, and neither has PCM of nothing.
-        assert_eq!(sound(&quicktime(*b"alac", 0, 2, 16, &[])).pcm_frame_bytes, None);
-        assert_eq!(sound(&quicktime(*b"twos", 0, 0, 16, &[])).pcm_frame_bytes, None);
+        assert_eq!(
+            sound(&quicktime(*b"alac", 0, 2, 16, &[])).pcm_frame_bytes,
+            None
+        );
+        assert_eq!(
+            sound(&quicktime(*b"twos", 0, 0, 16, &[])).pcm_frame_bytes,
+            None
+        );
         assert_eq!(audio(first(&audio_entry(*b"enca", 48_000))), None);
     }
 
@@ -319,7 +328,11 @@ mod tests {
     /// the object type.
     fn esds(flags: u8, rest: &[u8], inner_tag: u8, object_type: u8) -> Vec<u8> {
         let outer = [&[3, 0x80, 0x80, 0x80, 25, 0, 1, flags], rest].concat();
-        full_box(*b"esds", 0, &[outer, vec![inner_tag, 13, object_type]].concat())
+        full_box(
+            *b"esds",
+            0,
+            &[outer, vec![inner_tag, 13, object_type]].concat(),
+        )
     }
 
     #[test]
@@ -354,7 +367,8 @@ mod tests {
     #[test]
     fn light_and_shape() {
         let vpcc = |transfer| full_box(*b"vpcC", 1, &[0, 10, 0x80, 9, transfer, 9, 0, 0]);
-        let colr = |kind: &[u8], transfer| atom(*b"colr", &[kind, &[0, 9, 0, transfer, 0, 9]].concat());
+        let colr =
+            |kind: &[u8], transfer| atom(*b"colr", &[kind, &[0, 9, 0, transfer, 0, 9]].concat());
         let light = |boxes: &[u8]| picture(boxes).dynamic_range;
         assert_eq!(light(&vpcc(16)), DynamicRange::Pq);
         assert_eq!(light(&vpcc(18)), DynamicRange::Hlg);
@@ -362,8 +376,14 @@ mod tests {
         assert_eq!(light(&colr(b"nclc", 18)), DynamicRange::Hlg);
         assert_eq!(light(&colr(b"prof", 18)), DynamicRange::Sdr);
         // What says nothing leaves the word to the next.
-        assert_eq!(light(&[colr(b"nclx", 2), vpcc(16)].concat()), DynamicRange::Pq);
-        assert_eq!(light(&[colr(b"prof", 1), colr(b"nclx", 16)].concat()), DynamicRange::Pq);
+        assert_eq!(
+            light(&[colr(b"nclx", 2), vpcc(16)].concat()),
+            DynamicRange::Pq
+        );
+        assert_eq!(
+            light(&[colr(b"prof", 1), colr(b"nclx", 16)].concat()),
+            DynamicRange::Pq
+        );
         let shape = |num: u32, den: u32| {
             let pasp = [num.to_be_bytes(), den.to_be_bytes()].concat();
             picture(&atom(*b"pasp", &pasp)).pixel_aspect

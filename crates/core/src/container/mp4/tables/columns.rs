@@ -267,7 +267,10 @@ mod tests {
         assert_eq!(compact(32, &[0; 8], 2), None);
         let listed = full_box(*b"stsz", 0, &words(&[0, 2, 70_000, 3]));
         let sizes = Sizes::read(&listed).ok().unwrap();
-        assert_eq!((sizes.get(0), sizes.get(1), sizes.get(2)), (Some(70_000), Some(3), None));
+        assert_eq!(
+            (sizes.get(0), sizes.get(1), sizes.get(2)),
+            (Some(70_000), Some(3), None)
+        );
         let uniform = full_box(*b"stsz", 0, &words(&[5, 2]));
         let sizes = Sizes::read(&uniform).ok().unwrap();
         assert_eq!((sizes.count(), sizes.get(1)), (2, Some(5)));
@@ -291,7 +294,9 @@ mod tests {
     fn sync_samples_of_both_tables() {
         let held = |boxes: &[u8]| {
             let mut table = SyncTable::read(boxes);
-            (1..=6).map(|number| table.holds(number)).collect::<Vec<_>>()
+            (1..=6)
+                .map(|number| table.holds(number))
+                .collect::<Vec<_>>()
         };
         let stss = full_box(*b"stss", 0, &words(&[2, 1, 4]));
         let stps = full_box(*b"stps", 0, &words(&[1, 5]));
