@@ -8,6 +8,7 @@ SIZES ?= auto
 ENGINE ?= run
 N ?= 50
 SEED ?= 1
+RUNS ?= 100000
 
 FUNCTIONS := upload ingest plan transcode assemble manage retry notify
 
@@ -22,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up run story stop test soak lint bench replay redrive tickets logs deploy clean
+.PHONY: help setup build up run story stop test soak model fuzz mutants lint bench replay redrive tickets logs deploy clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -71,6 +72,22 @@ test: setup lint build ## everything
 
 soak: build ## N uploads while one worker in ten is killed, each accounted for; SEED
 	@$(PY) local/soak.py --count $(N) --seed $(SEED)
+
+model: setup ## every state of the model of the join, and how many there are
+	cargo test --quiet --package cattube-tests --test cattube model:: -- --nocapture
+
+fuzz: setup ## RUNS made-up inputs for every reader of outside bytes; TARGET=… RUN=… plays one again
+	@FUZZ_RUNS=$(RUNS) FUZZ_TARGET=$(TARGET) FUZZ_RUN=$(RUN) \
+	    cargo test --quiet --package cattube-tests --test fuzz -- --nocapture
+
+# Hours on two cores for all of them. A mutant may loop and take memory for ever, so both are
+# bounded. Exits well when some are missed: the list is what it is for.
+mutants: .local/bin/cargo-mutants ## change crates/core in every way: does a test fail? SHARD=3/32 for a sample
+	@ulimit -v 12000000; nice cargo mutants --package cattube-core --output .local \
+	    $(if $(SHARD),--shard $(SHARD) --sharding round-robin --no-shuffle) || test $$? -le 3
+
+.local/bin/cargo-mutants:
+	cargo install --quiet --locked --root .local --version 27.1.0 cargo-mutants
 
 lint: setup ## formats, lints, template
 	cargo fmt --all --check

@@ -88,7 +88,11 @@ fn replacement(random: &mut Random, leaf: &Value, other: &Value) -> Value {
         }
         (_, Value::String(text)) => {
             let mut text = text.clone();
-            mutate::text(random, &mut text, "vid_ own_ drop/../x masters/a/b v00000 a99999");
+            mutate::text(
+                random,
+                &mut text,
+                "vid_ own_ drop/../x masters/a/b v00000 a99999",
+            );
             Value::String(text)
         }
         (_, _) => json!(random.next().to_string()),

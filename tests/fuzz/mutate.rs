@@ -174,7 +174,10 @@ fn lines(random: &mut Random, input: &mut String, other: &str) {
         2 => lines.swap(at, to),
         _ => {
             let others: Vec<&str> = other.lines().collect();
-            lines[at] = others.get(random.below(others.len())).copied().unwrap_or("");
+            lines[at] = others
+                .get(random.below(others.len()))
+                .copied()
+                .unwrap_or("");
         }
     }
     *input = lines.join("\n");

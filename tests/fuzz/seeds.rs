@@ -65,9 +65,15 @@ impl Seeds {
     pub fn message(&self, event: &str) -> String {
         let says = |body: &&String| {
             let body: Result<Value, _> = serde_json::from_str(body);
-            body.is_ok_and(|body| body["detail-type"] == event && body["detail"]["data"].is_object())
+            body.is_ok_and(|body| {
+                body["detail-type"] == event && body["detail"]["data"].is_object()
+            })
         };
-        self.messages.iter().find(says).expect("there is a sample").clone()
+        self.messages
+            .iter()
+            .find(says)
+            .expect("there is a sample")
+            .clone()
     }
 
     fn sample(&mut self, root: &Path, path: &Path) {
@@ -109,7 +115,10 @@ impl Seeds {
         let mut others = Vec::new();
         for (format, step) in [
             ("mpegts", format!("{PICTURES} {SOUND} {H264} -c:a aac h.ts")),
-            ("avi", format!("{PICTURES} {SOUND} -c:v mpeg4 -c:a mp3 i.avi")),
+            (
+                "avi",
+                format!("{PICTURES} {SOUND} -c:v mpeg4 -c:a mp3 i.avi"),
+            ),
             ("flv", format!("{PICTURES} -t 1 {H264} j.flv")),
         ] {
             others.push(read(&step));

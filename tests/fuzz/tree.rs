@@ -141,10 +141,16 @@ fn head_of_element(input: &[u8]) -> Option<(&[u8], usize, &[u8])> {
     let (name, rest) = input.split_at_checked(id)?;
     let length = width(*rest.first()?);
     let (size, rest) = rest.split_at_checked(length)?;
-    let size = size.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    let size = size
+        .iter()
+        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let mask = 1_u64.checked_shl(u32::try_from(7 * length).unwrap())?;
     // A size of ones only is unknown: to the end.
-    let size = if size & (mask - 1) == mask - 1 { u64::MAX } else { size & (mask - 1) };
+    let size = if size & (mask - 1) == mask - 1 {
+        u64::MAX
+    } else {
+        size & (mask - 1)
+    };
     Some((name, usize::try_from(size).unwrap(), rest))
 }
 

@@ -114,7 +114,9 @@ fn visit_all(name: &str, models: impl IntoIterator<Item = Bounds>) {
 fn one_to_seven_chunks_by_two_handlers() {
     let pictures = (1..=4).map(|count| (count, 0));
     let both = (1..=3).map(|count| (count, 1));
-    let models = pictures.chain(both).map(|chunks| Bounds { chunks, ..SMALL });
+    let models = pictures
+        .chain(both)
+        .map(|chunks| Bounds { chunks, ..SMALL });
     visit_all("a making", models);
     // Of many chunks either one comes twice or one handler dies.
     let many = [(5, 0), (6, 0), (7, 0), (6, 1)];

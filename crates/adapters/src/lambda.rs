@@ -73,7 +73,9 @@ async fn handle_message<H: MessageHandler>(handler: &H, message: &SqsMessage) ->
 
 /// Answers one HTTP request; an error of ours is a 500 without its text.
 pub async fn answer<H: ApiHandler>(handler: &H, request: ApiGatewayV2httpRequest) -> Value {
-    let request = match to_request(request) {
+    // A query parameter without a value makes the library of the payload's types panic.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| to_request(request)));
+    let request = match read.unwrap_or_else(|_| Err("the query is damaged".to_owned())) {
         Ok(request) => request,
         Err(reason) => return to_payload(&ApiResponse::problem(400, "Bad request", &reason)),
     };

@@ -102,6 +102,29 @@ impl Schedules {
         Err(failure("set", name, &error))
     }
 
+    /// Removes a schedule, if it stands.
+    async fn delete(&self, name: &str) -> Result<(), PortError> {
+        let removed = self
+            .client
+            .delete_schedule()
+            .group_name(&self.group)
+            .name(name)
+            .send()
+            .await;
+        match removed {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let gone = error
+                    .as_service_error()
+                    .is_some_and(DeleteScheduleError::is_resource_not_found_exception);
+                if gone {
+                    return Ok(());
+                }
+                Err(failure("remove", name, &error))
+            }
+        }
+    }
+
     fn target(&self, body: &str) -> Result<Target, BuildError> {
         Target::builder()
             .arn(&self.queue_arn)
@@ -121,6 +144,12 @@ fn expression(at: Timestamp) -> String {
     let at = Timestamp::from_second(whole).unwrap_or(Timestamp::MAX);
     let at = at.to_zoned(TimeZone::UTC).datetime();
     format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
+/// Beside a schedule stands another, for when a deadline is set again by the one that just came:
+/// that one may delete itself after it was replaced.
+fn second(name: &str) -> String {
+    format!("{name}.2")
 }
 
 fn window() -> Result<FlexibleTimeWindow, BuildError> {
@@ -164,44 +193,40 @@ where
 #[async_trait]
 impl Scheduler for Schedules {
     async fn set(&self, deadline: Deadline) -> Result<(), PortError> {
+        if self.create(&deadline).await? {
+            return Ok(());
+        }
+        // What stands there may be the one that just came, which deletes itself a moment later.
+        let second = Deadline {
+            name: second(&deadline.name),
+            ..deadline
+        };
         for _ in 0..MAX_RACES {
-            if self.create(&deadline).await? || self.update("set", &deadline).await? {
+            if self.create(&second).await? || self.update("set", &second).await? {
                 return Ok(());
             }
             // It stood and was gone: it has come, or was removed, in between.
         }
         Err(PortError::Schedule {
             operation: "set",
-            name: deadline.name,
+            name: second.name,
             fault: Fault::Transient,
             reason: "it came and went again and again".to_owned(),
         })
     }
 
     async fn postpone(&self, deadline: Deadline) -> Result<(), PortError> {
-        self.update("postpone", &deadline).await.map(drop)
+        self.update("postpone", &deadline).await?;
+        let second = Deadline {
+            name: second(&deadline.name),
+            ..deadline
+        };
+        self.update("postpone", &second).await.map(drop)
     }
 
     async fn remove(&self, name: &str) -> Result<(), PortError> {
-        let removed = self
-            .client
-            .delete_schedule()
-            .group_name(&self.group)
-            .name(name)
-            .send()
-            .await;
-        match removed {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let gone = error
-                    .as_service_error()
-                    .is_some_and(DeleteScheduleError::is_resource_not_found_exception);
-                if gone {
-                    return Ok(());
-                }
-                Err(failure("remove", name, &error))
-            }
-        }
+        self.delete(name).await?;
+        self.delete(&second(name)).await
     }
 }
 

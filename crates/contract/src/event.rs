@@ -189,6 +189,9 @@ pub struct VideoPlanned {
     pub video_chunk_count: u32,
     /// How many chunks of audio; 0 if the master is silent.
     pub audio_chunk_count: u32,
+    /// Where the master is, for whoever did not hear of it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<MasterLocation>,
 }
 
 /// Why a master is refused, for programs.

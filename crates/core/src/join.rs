@@ -310,6 +310,7 @@ mod tests {
             skipped_sizes: vec![],
             video_chunk_count: video,
             audio_chunk_count: audio,
+            master: None,
         })
     }
 

@@ -10,7 +10,7 @@ use cattube_contract::size::Sizes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use rescue::{Checked, Found, Look, MAX_ROUNDS, Resume, check, resume};
+pub use rescue::{Checked, Found, Look, MAX_ROUNDS, Resume, cancellation, check, resume};
 
 const MIB: u64 = 1 << 20;
 

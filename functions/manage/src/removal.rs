@@ -4,7 +4,7 @@
 use cattube_contract::command::PurgeVideo;
 use cattube_contract::key::{MasterKey, VideoKeys, media_prefix, work_prefix};
 use cattube_contract::{Command, CommandMessage, Event, Metadata};
-use cattube_core::video::{Removal, Video, VideoState};
+use cattube_core::video::{Removal, Video, VideoState, master_of};
 use cattube_ports::scheduler::Deadline;
 use cattube_ports::{Objects, PortError};
 use jiff::Timestamp;
@@ -22,8 +22,7 @@ async fn sweep(objects: &dyn Objects, prefix: &str) -> Result<(), PortError> {
     }
 }
 
-/// Every key that the video's master may have. `event` made it look; one of a late upload
-/// names the master.
+/// Every key that the video's master may have. `event` made it look; it may name the master.
 fn master_keys(video: &Video, event: Option<&Event>) -> Vec<String> {
     let uploaded = MasterKey::Uploaded {
         owner_id: video.owner_id,
@@ -31,9 +30,8 @@ fn master_keys(video: &Video, event: Option<&Event>) -> Vec<String> {
     };
     let mut keys = vec![uploaded.to_string()];
     keys.extend(video.master_key.clone());
-    if let Some(Event::VideoUploaded(uploaded)) = event {
-        keys.push(uploaded.master.key.clone());
-    }
+    let told = event.and_then(master_of);
+    keys.extend(told.map(|master| master.key.clone()));
     keys.sort();
     keys.dedup();
     keys

@@ -124,5 +124,6 @@ pub(crate) fn summarise(plan: &Plan) -> VideoPlanned {
             .audio
             .as_ref()
             .map_or(0, |audio| count(audio.chunks.len())),
+        master: plan.job.as_ref().map(|job| job.master.clone()),
     }
 }

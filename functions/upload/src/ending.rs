@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cattube_contract::event::{UploadAbandoned, UploadFailed};
+use cattube_contract::event::UploadFailed;
 use cattube_contract::{Event, Fault, OwnerId, read_json};
-use cattube_core::upload::{Found, Part, Upload, UploadState};
+use cattube_core::upload::{Found, Part, Upload, UploadState, cancellation};
 use cattube_ports::PortError;
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::objects::ArrivedPart;
@@ -172,7 +172,6 @@ impl Uploads {
         }
         let key = master_key(owner, upload.video_id);
         self.store.abort(&key, &upload.store_upload).await?;
-        let reason = "the client cancelled the upload";
         if upload.state == UploadState::Open {
             // From here on nobody can complete it; an earlier try may have.
             let head = self.objects.head(&key).await?;
@@ -185,12 +184,8 @@ impl Uploads {
             upload.state = UploadState::Cancelled;
             self.save(owner, &upload, Some(version)).await?;
         }
-        self.forget(upload.video_id).await?;
-        let event = Event::UploadAbandoned(UploadAbandoned {
-            attempts: 0,
-            reason: reason.to_owned(),
-        });
-        self.publish_request(owner, &upload, event, self.clock.now())
+        // Its deadline stays until this is heard: what is lost is said again.
+        self.publish_request(owner, &upload, cancellation(), self.clock.now())
             .await?;
         Ok(ApiResponse::empty(204))
     }

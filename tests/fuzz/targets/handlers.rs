@@ -76,7 +76,9 @@ pub fn all(seeds: &Seeds) -> Vec<Target<'_>> {
     for target in &mut targets {
         target.weight = 4;
     }
-    targets.push(text("ticket-link", link, move |query| followed(&ticket, query)));
+    targets.push(text("ticket-link", link, move |query| {
+        followed(&ticket, query)
+    }));
     targets
 }
 
@@ -128,7 +130,8 @@ fn answered(seeds: &Seeds) -> impl Fn(&str) -> Result<bool, String> {
     let owner = owner["detail"]["metadata"]["owner_id"].as_str().unwrap();
     let uploaded = uploaded.replace(owner, &OwnerId::of_subject(SUBJECT).to_string());
     let exhausted = seeds.message("RetriesExhausted");
-    let granting = { seeds.requests.iter() }.find(|seed| seed.payload.contains("\"POST /v1/uploads\""));
+    let granting =
+        { seeds.requests.iter() }.find(|seed| seed.payload.contains("\"POST /v1/uploads\""));
     let granting = granting.unwrap().payload.clone();
     move |input| {
         let Some((function, payload)) = input.split_once('\n') else {

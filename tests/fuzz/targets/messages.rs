@@ -25,14 +25,22 @@ const KEYS: [&str; 6] = [
     "t-10240.jpg",
 ];
 
-const SIZES: [&str; 4] = ["auto", "1080,720", "2160,1440,1080,720,480,360", "144, 4320"];
+const SIZES: [&str; 4] = [
+    "auto",
+    "1080,720",
+    "2160,1440,1080,720,480,360",
+    "144, 4320",
+];
 
 pub fn all(seeds: &Seeds) -> Vec<Target<'_>> {
     let message = |random: &mut Random| {
         let (seed, other) = (random.pick(&seeds.messages), random.pick(&seeds.messages));
         json::mutate(random, seed, other)
     };
-    let jobs = seeds.messages.iter().filter(|body| body.contains("\"command\""));
+    let jobs = seeds
+        .messages
+        .iter()
+        .filter(|body| body.contains("\"command\""));
     let jobs: Vec<&String> = jobs.collect();
     let job = move |random: &mut Random| {
         let (seed, other) = (random.pick(&jobs), random.pick(&jobs));
@@ -43,7 +51,10 @@ pub fn all(seeds: &Seeds) -> Vec<Target<'_>> {
         let (seed, other) = (random.pick(&plans), random.pick(&plans));
         json::mutate(random, seed, other)
     };
-    let grants = seeds.requests.iter().filter(|seed| seed.payload.contains("content_type"));
+    let grants = seeds
+        .requests
+        .iter()
+        .filter(|seed| seed.payload.contains("content_type"));
     let grants: Vec<&Request> = grants.collect();
     let body = move |random: &mut Random| {
         let seed: Value = serde_json::from_str(&random.pick(&grants).payload).unwrap();

@@ -184,7 +184,8 @@ impl State {
             video_id: video,
         };
         let master = master.to_string();
-        let dropped = accepted.drop_key.clone();
+        // Of a file whose every event was lost nobody knows.
+        let dropped = accepted.drop_key.clone().filter(|_| record.master_key.is_some());
         let masters = self.masters.objects.keys();
         let mut found = masters
             .filter(|key| {

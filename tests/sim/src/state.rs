@@ -121,6 +121,9 @@ pub type Answer = Option<cattube_ports::http::ApiResponse>;
 /// Duplicates in a run, at most.
 const MAX_DUPLICATES: u64 = 40;
 
+/// Lost acknowledgements in a run, at most, and as many messages that come too early.
+const MAX_REPEATS: u64 = 25;
+
 /// A chunk that the encoder fails on.
 #[derive(Debug, Clone)]
 pub struct Broken {
@@ -261,7 +264,10 @@ impl State {
 
     /// True in `per_myriad` of 10,000 cases, while faults still begin; counted.
     pub fn strikes(&mut self, per_myriad: u32, fault: Fault) -> bool {
-        let strikes = self.is_faulty() && self.rng.chance(per_myriad);
+        // Repeats multiply along a chain of messages; so many are enough.
+        let repeats = matches!(fault, Fault::Overlap | Fault::LostAck);
+        let is_enough = repeats && self.counts[fault as usize] >= MAX_REPEATS;
+        let strikes = self.is_faulty() && !is_enough && self.rng.chance(per_myriad);
         if strikes {
             self.count(fault);
         }

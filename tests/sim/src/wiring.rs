@@ -47,10 +47,11 @@ pub fn targets(event: &Event) -> Vec<QueueName> {
     targets.map(|(_, name)| name).collect()
 }
 
-/// Whether the bus may lose this event for good.
+/// Whether the bus may lose this event for good. That a person asks for a new making is said
+/// again when they ask again; nothing else does it.
 #[must_use]
-pub fn may_be_lost(_event: &Event) -> bool {
-    true
+pub fn may_be_lost(event: &Event) -> bool {
+    !matches!(event, Event::RetryRequested(_))
 }
 
 /// How long ffmpeg may take; how long a job may go without progress, and an upload without a

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
 use cattube_core::digest::sha256_hex;
+use serde_json::json;
 
 use super::{Engine, awaited};
 
@@ -196,7 +197,14 @@ impl Engine {
 
     /// Makes a queue for a test to listen with; gives its URL.
     pub(super) fn make_queue(&self, name: &str) -> String {
+        let services = ["sns.amazonaws.com", "events.amazonaws.com"];
+        let statement = json!({
+            "Effect": "Allow", "Principal": {"Service": services},
+            "Action": "sqs:SendMessage", "Resource": "*",
+        });
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]});
         let request = self.stores.sqs.create_queue().queue_name(name);
+        let request = request.attributes(QueueAttributeName::Policy, policy.to_string());
         let answer = self.stores.runtime.block_on(request.send());
         let url = answer.expect("a queue").queue_url;
         url.expect("its URL")

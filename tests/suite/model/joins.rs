@@ -43,6 +43,7 @@ impl Said {
                 skipped_sizes: vec![],
                 video_chunk_count: counts.video,
                 audio_chunk_count: counts.audio,
+                master: None,
             }),
             Self::Done(generation, chunk) => Event::ChunkTranscoded(ChunkTranscoded {
                 generation,
@@ -137,7 +138,11 @@ impl Joins {
     pub fn decide(&mut self, before: JoinId, message: u8, overtaken: bool, made: u16) -> Decision {
         let said = self.said[usize::from(message)];
         // Only the plan's message has the handler look into S3.
-        let made = if matches!(said, Said::Planned(..)) { made } else { 0 };
+        let made = if matches!(said, Said::Planned(..)) {
+            made
+        } else {
+            0
+        };
         let question = (before, message, overtaken, made);
         if let Some(decision) = self.decided.get(&question) {
             return *decision;

@@ -49,5 +49,8 @@ async fn of_all_that_loaded_a_version_exactly_one_saves() {
         assert_eq!(wins, once, "{order:?}");
         assert_eq!(wins.len(), tries.len(), "one winner a version: {order:?}");
     }
-    println!("model: {} orders of {RACERS} racers for a version", all.len());
+    println!(
+        "model: {} orders of {RACERS} racers for a version",
+        all.len()
+    );
 }

@@ -143,10 +143,7 @@ pub fn visit<M: Model>(model: &mut M) -> Result<Visited, Violation> {
     Ok(visited)
 }
 
-type Order<M> = Vec<(
-    <M as Model>::State,
-    Option<(u32, <M as Model>::Action)>,
-)>;
+type Order<M> = Vec<(<M as Model>::State, Option<(u32, <M as Model>::Action)>)>;
 
 fn violation<M: Model>(
     reason: String,

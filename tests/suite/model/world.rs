@@ -10,7 +10,7 @@ use cattube_core::join::{JoinPhase, JoinStep};
 
 use super::joins::{JoinId, Joins, Said};
 use super::search::{Model, Step};
-use super::{Bug, Bounds};
+use super::{Bounds, Bug};
 
 /// Handlers at once, at most.
 const HANDLERS: usize = 3;
@@ -96,7 +96,10 @@ pub struct State {
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "they are read by whoever reads the way to a violation")]
+#[allow(
+    dead_code,
+    reason = "they are read by whoever reads the way to a violation"
+)]
 pub enum Action {
     /// A message is delivered, and its handler loads the state.
     Deliver(Said),
@@ -241,7 +244,11 @@ impl World {
         handler.after = decision.after;
         let phase = self.joins.join(decision.after).phase;
         if matches!(phase, JoinPhase::Deleted | JoinPhase::Abandoned) {
-            handler.next = if handler.wrote { Next::Remove } else { Next::Save };
+            handler.next = if handler.wrote {
+                Next::Remove
+            } else {
+                Next::Save
+            };
             return self.skip_nothing(next, at);
         }
         let making = self.making(decision.after);
@@ -458,7 +465,9 @@ impl World {
                 _ => Err("deleted, and still there"),
             };
         }
-        let newest = { self.joins.said.iter() }.map(|said| said.generation()).max();
+        let newest = { self.joins.said.iter() }
+            .map(|said| said.generation())
+            .max();
         if newest != Some(join.generation) {
             return Err("it rests at an older making");
         }
@@ -506,10 +515,7 @@ fn overtake(handler: &mut Handler, bug: Option<Bug>) {
     }
     handler.stale = true;
     let saves = handler.before != handler.after || handler.put.1 != Text::Absent;
-    let is_bad = matches!(
-        bug,
-        Some(Bug::SaveWithoutCondition | Bug::SavesOnlyChanges)
-    );
+    let is_bad = matches!(bug, Some(Bug::SaveWithoutCondition | Bug::SavesOnlyChanges));
     if saves && handler.next != Next::Remove && !is_bad {
         (handler.before, handler.after) = (0, JoinId::MAX);
     }

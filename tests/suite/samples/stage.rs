@@ -304,7 +304,6 @@ pub fn published(sample: &Sample) -> Vec<&'static str> {
     let usual = match sample.function.as_str() {
         "upload" if sample.name.starts_with("check") => "UploadFailed",
         "upload" if sample.name.starts_with("resume") => "UploadResumed",
-        "upload" => return Vec::new(),
         "ingest" => "VideoUploaded",
         "plan" => "VideoPlanned",
         "transcode" => "ChunkTranscoded",

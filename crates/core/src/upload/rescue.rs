@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cattube_contract::command::CheckUpload;
-use cattube_contract::event::{UploadCompleted, UploadFailed};
+use cattube_contract::event::{UploadAbandoned, UploadCompleted, UploadFailed};
 use cattube_contract::{Event, Fault};
 
 use super::{Part, Upload, UploadState};
@@ -12,6 +12,18 @@ use super::{Part, Upload, UploadState};
 /// How often the same is said without an answer. Each wait is twice as long as the one
 /// before.
 pub const MAX_ROUNDS: u32 = 6;
+
+/// Why an upload ended that its client cancelled.
+const CANCELLED: &str = "the client cancelled the upload";
+
+/// What is said of an upload that its client cancelled.
+#[must_use]
+pub fn cancellation() -> Event {
+    Event::UploadAbandoned(UploadAbandoned {
+        attempts: 0,
+        reason: CANCELLED.to_owned(),
+    })
+}
 
 /// What the store has of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +107,9 @@ pub fn check(
     (attempt, seen): (u32, &CheckUpload),
     deadline_seconds: u64,
 ) -> Checked {
+    if upload.state == UploadState::Cancelled && upload.reason.is_none() {
+        return cancelled(upload, seen.round, deadline_seconds);
+    }
     // A later attempt has a deadline of its own.
     if upload.is_over() || attempt < upload.attempt {
         return Checked {
@@ -140,6 +155,17 @@ pub fn check(
         state,
         event: Some(event),
         again: (seen.round < MAX_ROUNDS).then(|| look(seen.round.saturating_add(1))),
+    }
+}
+
+/// Its client cancelled it, and this function itself has not heard of that: nobody may have.
+fn cancelled(upload: &Upload, round: u32, deadline_seconds: u64) -> Checked {
+    let next = round.saturating_add(1);
+    Checked {
+        action: "cancelled",
+        state: upload.state,
+        event: Some(cancellation()),
+        again: (round < MAX_ROUNDS).then(|| Look::at_round(upload, 0, next, deadline_seconds)),
     }
 }
 

@@ -1,7 +1,9 @@
 //! How events move the record forward.
 
+use cattube_contract::command::PlanVideo;
 use cattube_contract::event::{
-    Answer, HumanAnswered, VideoAbandoned, VideoPlanned, VideoReady, VideoRejected,
+    Answer, FailedWork, HumanAnswered, MasterLocation, VideoAbandoned, VideoPlanned, VideoReady,
+    VideoRejected,
 };
 use cattube_contract::{Envelope, Event, Fault};
 
@@ -23,6 +25,10 @@ impl Video {
     }
 
     fn apply(&mut self, envelope: &Envelope) {
+        if let Some(master) = master_of(&envelope.event).filter(|_| self.master.is_none()) {
+            self.master_key = Some(master.key.clone());
+            self.master = Some(master.clone());
+        }
         match &envelope.event {
             Event::UploadRequested(requested) => {
                 if self.title.is_empty() {
@@ -178,5 +184,40 @@ impl Video {
                 occurred_at: envelope.metadata.occurred_at,
             });
         }
+    }
+}
+
+/// Where the master is, if an event tells. Whatever event comes first has to do: the one that
+/// it arrived by may be lost, and who deletes the video wants the master gone.
+#[must_use]
+pub fn master_of(event: &Event) -> Option<&MasterLocation> {
+    let of_job = |job: &Option<PlanVideo>| job.as_ref().map(|job| &job.master);
+    match event {
+        Event::VideoUploaded(uploaded) => Some(&uploaded.master),
+        Event::VideoPlanned(planned) => planned.master.as_ref(),
+        Event::PlanFailed(failed) => of_job(&failed.command),
+        Event::JoinFailed(failed) => of_job(&failed.command),
+        Event::ChunkFailed(failed) => failed.command.as_ref().map(|work| &work.master),
+        Event::RetryRequested(requested) => Some(&requested.master),
+        Event::RetriesExhausted(exhausted) => match &exhausted.work {
+            Some(FailedWork::Plan(job)) => Some(&job.master),
+            Some(FailedWork::Chunk(work)) => Some(&work.master),
+            Some(FailedWork::Message { .. }) | None => None,
+        },
+        Event::UploadRequested(_)
+        | Event::UploadFailed(_)
+        | Event::UploadResumed(_)
+        | Event::UploadAbandoned(_)
+        | Event::UploadCompleted(_)
+        | Event::VideoRejected(_)
+        | Event::ChunkTranscoded(_)
+        | Event::VideoPlayable(_)
+        | Event::VideoReady(_)
+        | Event::VideoDeleted(_)
+        | Event::RetryScheduled(_)
+        | Event::VideoAbandoned(_)
+        | Event::MessageBuried(_)
+        | Event::HumanRequested(_)
+        | Event::HumanAnswered(_) => None,
     }
 }

@@ -47,6 +47,10 @@ fn working_on(event: &Event) -> Option<u32> {
         Event::ChunkTranscoded(transcoded) => Some(transcoded.generation),
         Event::VideoPlayable(playable) => Some(playable.generation),
         Event::VideoReady(ready) => Some(ready.generation),
+        // What fails halfway has written the half.
+        Event::ChunkFailed(failed) => Some(failed.generation),
+        Event::PlanFailed(failed) => Some(failed.generation),
+        Event::RetriesExhausted(exhausted) => Some(exhausted.generation),
         Event::UploadRequested(_)
         | Event::UploadFailed(_)
         | Event::UploadResumed(_)
@@ -54,12 +58,9 @@ fn working_on(event: &Event) -> Option<u32> {
         | Event::UploadCompleted(_)
         | Event::VideoUploaded(_)
         | Event::VideoRejected(_)
-        | Event::PlanFailed(_)
-        | Event::ChunkFailed(_)
         | Event::JoinFailed(_)
         | Event::VideoDeleted(_)
         | Event::RetryScheduled(_)
-        | Event::RetriesExhausted(_)
         | Event::RetryRequested(_)
         | Event::VideoAbandoned(_)
         | Event::MessageBuried(_)

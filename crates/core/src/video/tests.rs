@@ -48,6 +48,7 @@ fn life() -> Vec<Envelope> {
             skipped_sizes: vec![],
             video_chunk_count: 3,
             audio_chunk_count: 1,
+            master: None,
         }),
         Event::VideoPlayable(VideoPlayable {
             generation: 1,
@@ -153,6 +154,7 @@ fn planned(generation: u32) -> Event {
         skipped_sizes: vec![],
         video_chunk_count: 3,
         audio_chunk_count: 1,
+        master: None,
     })
 }
 
