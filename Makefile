@@ -6,6 +6,8 @@ STORY_PORT ?= 4576
 ARCH ?= x86_64
 SIZES ?= auto
 ENGINE ?= run
+SEEDS ?= 100000
+FROM ?= 0
 N ?= 50
 SEED ?= 1
 RUNS ?= 100000
@@ -23,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build up run story stop test soak model fuzz mutants lint bench replay redrive tickets logs deploy clean
+.PHONY: help setup build up run story stop test sim soak model fuzz mutants lint bench replay redrive tickets logs deploy clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -69,6 +71,11 @@ stop: ## end the engine and forget its state
 test: setup lint build ## everything
 	@status=0; cargo test --workspace || status=$$?; \
 	    for name in e2e e2e-bare; do $(PY) local/engine.py stop --name $$name --wipe; done; exit $$status
+
+# As they are in `make test`, overflow checks and all. SEED=n shows one with its trace.
+sim: setup ## SEEDS schedules of the simulator from seed FROM on
+	@cargo build --quiet -p cattube-sim
+	@cargo run --quiet -p cattube-sim -- $(if $(filter-out file,$(origin SEED)),--seed $(SEED),--from $(FROM) --count $(SEEDS))
 
 soak: build ## N uploads while one worker in ten is killed, each accounted for; SEED
 	@$(PY) local/soak.py --count $(N) --seed $(SEED)

@@ -22,6 +22,9 @@ const BYTES_PER_BYTE: usize = 512;
 /// thousand bytes, and take some milliseconds.
 const TOO_LONG: Duration = Duration::from_secs(20);
 
+type Input<'a> = Box<dyn Fn(&mut Random) -> Vec<u8> + 'a>;
+type Read<'a> = Box<dyn Fn(&[u8]) -> Result<bool, String> + 'a>;
+
 /// Something that reads bytes from outside.
 pub struct Target<'a> {
     /// For people, and for `FUZZ_TARGET`.
@@ -29,9 +32,9 @@ pub struct Target<'a> {
     /// It gets one run where the others get so many.
     pub weight: u64,
     /// Makes up an input.
-    pub input: Box<dyn Fn(&mut Random) -> Vec<u8> + 'a>,
+    pub input: Input<'a>,
     /// Reads it; says whether it was taken for good, or what is wrong.
-    pub read: Box<dyn Fn(&[u8]) -> Result<bool, String> + 'a>,
+    pub read: Read<'a>,
 }
 
 /// What the runs of a target took.

@@ -48,7 +48,12 @@ pub fn change(random: &mut Random, value: &mut Value, other: &Value) {
         Value::String(text) if text.starts_with('{') && !random.once_in(8) => {
             *text = mutate(random, text, &other.to_string());
         }
-        leaf => *leaf = replacement(random, leaf, other),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => *value = replacement(random, value, other),
     }
 }
 

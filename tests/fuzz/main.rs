@@ -6,6 +6,7 @@
 //! The only test of its binary: the heap is counted, and must be nobody else's meanwhile.
 
 #![cfg(test)]
+#![allow(clippy::print_stdout, reason = "its figures are what it is run for")]
 
 mod guard;
 mod json;

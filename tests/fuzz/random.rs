@@ -1,6 +1,6 @@
 //! Numbers that look random and are the same for the same run.
 
-/// SplitMix64.
+/// Steele, Lea and Flood's `SplitMix64`.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 

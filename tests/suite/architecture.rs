@@ -199,7 +199,8 @@ fn every_function_is_one_folder_one_package_one_binary() {
 #[test]
 fn the_twins_are_for_tests_and_bench_only() {
     let packages = packages().into_iter();
-    for (folder, package) in packages.filter(|(folder, _)| folder != "tests" && folder != "bench") {
+    let are_tests = |folder: &str| matches!(folder, "tests" | "tests/sim" | "bench");
+    for (folder, package) in packages.filter(|(folder, _)| !are_tests(folder)) {
         let mut features = package
             .dependencies
             .iter()

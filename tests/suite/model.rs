@@ -4,6 +4,8 @@
 //! [`cattube_core::join::Join`]; only the shell around it is the model's own (`world.rs`), step
 //! for step as in `functions/assemble`. Left out: chunks that do not fit each other.
 
+#![allow(clippy::print_stdout, reason = "its figures are what it is run for")]
+
 mod joins;
 mod race;
 mod search;

@@ -371,4 +371,23 @@ mod tests {
             matches!(verdict, Verdict::Again { attempt: u32::MAX, delay_ms } if delay_ms <= POLICY.cap_ms)
         );
     }
+
+    #[test]
+    fn a_delay_is_spread_evenly_around_its_middle() {
+        let mut delays = std::collections::BTreeSet::new();
+        for name in 0..2_000 {
+            let event = failure(&name.to_string());
+            let middle = POLICY.base_ms;
+            let span = middle * JITTER_PER_CENT / 100;
+            let place = u64::try_from(event.bits() % u128::from(2 * span + 1)).unwrap();
+            let Verdict::Again { delay_ms, .. } = decide(POLICY, 1, Fault::Transient, event) else {
+                panic!("the first failure is tried again");
+            };
+            assert_eq!(delay_ms, middle - span + place);
+            delays.insert(delay_ms);
+        }
+        assert!(delays.len() > 500, "{}", delays.len());
+        assert!(delays.iter().any(|delay| *delay > POLICY.base_ms));
+        assert!(delays.iter().any(|delay| *delay < POLICY.base_ms));
+    }
 }

@@ -207,6 +207,13 @@ impl Upload {
         }
     }
 
+    /// Whether its client cancelled it. The function does not know whether that was heard: it
+    /// removes the deadline when it hears it itself.
+    #[must_use]
+    pub fn is_cancelled_by_client(&self) -> bool {
+        self.state == UploadState::Cancelled && self.reason.is_none()
+    }
+
     /// After somebody took its object up.
     #[must_use]
     pub fn accept(mut self) -> Self {
@@ -376,5 +383,34 @@ mod tests {
         for (request, field) in cases {
             assert_eq!(plan_parts(&request).unwrap_err().field, field);
         }
+    }
+
+    #[test]
+    fn a_request_is_refused_behind_each_limit_and_not_at_it() {
+        let good = || upload(9).request;
+        let refused = |request: UploadRequest| plan_parts(&request).is_err();
+        let titled = |title: String| UploadRequest { title, ..good() };
+        assert!(!refused(titled("ä".repeat(MAX_TITLE_CHARS))));
+        assert!(refused(titled("ä".repeat(MAX_TITLE_CHARS + 1))));
+        assert!(refused(titled("  ".to_owned())));
+        assert!(refused(titled("a\u{7}b".to_owned())));
+        let sized = |size_bytes| UploadRequest {
+            size_bytes,
+            ..good()
+        };
+        assert!(!refused(sized(MAX_SIZE_BYTES)));
+        assert!(refused(sized(MAX_SIZE_BYTES + 1)));
+        assert!(refused(sized(0)));
+        let typed = |text: &str| UploadRequest {
+            content_type: text.to_owned(),
+            ..good()
+        };
+        let long = |length: usize| format!("video/{}", "x".repeat(length - 6));
+        assert!(!refused(typed("video/mp4; codecs=avc1")));
+        assert!(!refused(typed(&long(100))));
+        assert!(refused(typed(&long(101))));
+        assert!(refused(typed("mp4")));
+        assert!(refused(typed("video/mp4\u{e9}")));
+        assert!(refused(typed("video/mp4\n")));
     }
 }

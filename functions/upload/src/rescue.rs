@@ -109,7 +109,7 @@ impl Uploads {
         else {
             return Ok("no such upload");
         };
-        if upload.is_over() {
+        if upload.is_over() && !upload.is_cancelled_by_client() {
             return Ok("over");
         }
         let owner = metadata.owner_id;

@@ -28,8 +28,8 @@ pub fn all(seeds: &Seeds) -> Vec<Target<'_>> {
     };
     let file = |random: &mut Random| any(random, &seeds.files);
     let encoded = |random: &mut Random| {
-        let (film, other) = (random.pick(&seeds.encoded), random.pick(&seeds.encoded));
-        tree::mutate(random, Kind::Mp4, film, other)
+        let (made, other) = (random.pick(&seeds.encoded), random.pick(&seeds.encoded));
+        tree::mutate(random, Kind::Mp4, made, other)
     };
     vec![
         bytes("container", master, film),

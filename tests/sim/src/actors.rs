@@ -15,7 +15,6 @@ use crate::scenario::{Poison, Redoing, Upload};
 use crate::state::{Answer, QueueId, Spawn, Who};
 use crate::twins::bucket::etag_of;
 use crate::twins::time::timestamp;
-use crate::wiring::{OPERATOR, queue_named};
 use crate::world::MASTERS_BUCKET;
 
 /// How often a client asks again when it gets no answer.
@@ -35,10 +34,16 @@ pub enum Manner {
 }
 
 /// One request and its answer; none if the service failed.
-async fn api(kernel: &Kernel, who: Who, request: ApiRequest) -> Answer {
+pub(crate) async fn api(kernel: &Kernel, who: Who, request: ApiRequest) -> Answer {
     let slot = {
         let mut state = kernel.lock();
-        state.note(|| format!("{} asks {}", request.subject.as_deref().unwrap_or(""), request.route));
+        state.note(|| {
+            format!(
+                "{} asks {}",
+                request.subject.as_deref().unwrap_or(""),
+                request.route
+            )
+        });
         let slot = state.new_slot();
         state.spawned.push(Spawn::Api { who, request, slot });
         slot
@@ -48,7 +53,7 @@ async fn api(kernel: &Kernel, who: Who, request: ApiRequest) -> Answer {
 }
 
 /// The same, again and again until the service answers.
-async fn ask(kernel: &Kernel, who: Who, request: &ApiRequest) -> Answer {
+pub(crate) async fn ask(kernel: &Kernel, who: Who, request: &ApiRequest) -> Answer {
     for _ in 0..TRIES {
         let answer = api(kernel, who, request.clone()).await;
         if answer.as_ref().is_some_and(|answer| answer.status < 500) {
@@ -60,7 +65,7 @@ async fn ask(kernel: &Kernel, who: Who, request: &ApiRequest) -> Answer {
     None
 }
 
-fn request(subject: &str, route: &str, video: Option<&str>) -> ApiRequest {
+pub(crate) fn request(subject: &str, route: &str, video: Option<&str>) -> ApiRequest {
     let path = video.map(|video| ("id".to_owned(), video.to_owned()));
     ApiRequest {
         route: route.to_owned(),
@@ -70,7 +75,7 @@ fn request(subject: &str, route: &str, video: Option<&str>) -> ApiRequest {
     }
 }
 
-fn text<'a>(body: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(body: &'a Value, name: &str) -> &'a str {
     body[name].as_str().unwrap_or("")
 }
 
@@ -121,7 +126,9 @@ async fn begin(kernel: &Kernel, subject: &str, film: usize, number: usize) -> Op
     let answer = ask(kernel, Who::Upload, &grant).await?;
     if answer.status != 201 {
         let status = answer.status;
-        kernel.lock().violate(0, || format!("a grant was answered {status}"));
+        kernel
+            .lock()
+            .violate(0, || format!("a grant was answered {status}"));
         return None;
     }
     let video = text(&answer.body, "video_id").to_owned();
@@ -142,7 +149,11 @@ async fn round(kernel: &Kernel, subject: &str, film: usize, video: &str, manner:
     if answer.status != 200 {
         // Complete, closed, or dropped by the store and not yet begun again.
         let again = answer.body["title"] != "Upload not open";
-        return if again { Round::Again(manner) } else { Round::Over };
+        return if again {
+            Round::Again(manner)
+        } else {
+            Round::Over
+        };
     }
     let parts = answer.body["parts"].as_array().cloned().unwrap_or_default();
     for (part, sent) in parts.iter().zip(0..) {
@@ -206,9 +217,19 @@ pub async fn deleter(kernel: Kernel, subject: &'static str, video: VideoId, afte
 }
 
 /// An owner who wants a video made anew, or a part of it.
-pub async fn redoer(kernel: Kernel, subject: &'static str, video: VideoId, after: Ms, what: Redoing) {
+pub async fn redoer(
+    kernel: Kernel,
+    subject: &'static str,
+    video: VideoId,
+    after: Ms,
+    what: Redoing,
+) {
     kernel.sleep(after).await;
-    let mut redo = request(subject, "POST /v1/videos/{id}/retry", Some(&video.to_string()));
+    let mut redo = request(
+        subject,
+        "POST /v1/videos/{id}/retry",
+        Some(&video.to_string()),
+    );
     let body = match what {
         Redoing::All => json!({}),
         Redoing::Size(size) => json!({ "size": size }),
@@ -236,7 +257,9 @@ pub async fn stranger(kernel: Kernel, video: VideoId, after: Ms) {
         let answer = api(&kernel, who, request("stranger", route, Some(&video))).await;
         if let Some(answer) = answer.filter(|answer| answer.status != 404) {
             let status = answer.status;
-            kernel.lock().violate(12, || format!("a stranger's {route} was answered {status}"));
+            kernel
+                .lock()
+                .violate(12, || format!("a stranger's {route} was answered {status}"));
         }
     }
     for (who, route, name) in [
@@ -247,23 +270,12 @@ pub async fn stranger(kernel: Kernel, video: VideoId, after: Ms) {
         if let Some(answer) = api(&kernel, who, list).await {
             let count = answer.body[name].as_array().map_or(0, Vec::len);
             if count > 0 {
-                kernel.lock().violate(12, || format!("a stranger sees {count} {name}"));
+                kernel
+                    .lock()
+                    .violate(12, || format!("a stranger sees {count} {name}"));
             }
         }
     }
-}
-
-/// What people say to tickets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Temper {
-    /// Try again, always.
-    Patient,
-    /// Leave a size out where that is offered, else try again.
-    Skips,
-    /// Give up.
-    GivesUp,
-    /// Nothing.
-    Silent,
 }
 
 /// Somebody who puts a message that is none of ours into a queue.
@@ -275,71 +287,4 @@ pub async fn poisoner(kernel: Kernel, poison: Poison) {
     state.note(|| format!("poison in {to:?}: {body:?}"));
     state.put(QueueId::of(to), &body);
     state.poison.push((to, sha256_hex(body.as_bytes())));
-}
-
-/// Somebody who was told something, and looks at the tickets some time later.
-pub async fn person(kernel: Kernel) {
-    let (temper, pause) = {
-        let mut state = kernel.lock();
-        (state.temper, state.rng.between(MINUTE, 12 * HOUR))
-    };
-    if temper == Temper::Silent {
-        return;
-    }
-    kernel.sleep(pause).await;
-    // Whoever is told of an outage mends it first.
-    let outage = {
-        let state = kernel.lock();
-        state.faults.outage.map_or(0, |outage| outage.to - state.now)
-    };
-    if outage > 0 {
-        kernel.sleep(outage + MINUTE).await;
-    }
-    let mut list = request(OPERATOR, "GET /v1/tickets", None);
-    list.query.insert("state".to_owned(), "open".to_owned());
-    let Some(answer) = ask(&kernel, Who::Notify, &list).await else {
-        return;
-    };
-    let tickets = answer.body["tickets"].as_array().cloned();
-    for ticket in tickets.unwrap_or_default() {
-        let offered = ticket["answers"].as_array().cloned().unwrap_or_default();
-        let offered: Vec<&str> = offered.iter().filter_map(Value::as_str).collect();
-        let wanted = match temper {
-            Temper::GivesUp => None,
-            Temper::Skips => offered.iter().find(|word| word.starts_with("skip")),
-            Temper::Patient | Temper::Silent => None,
-        };
-        // What is known of no video is always tried again.
-        let is_message = ticket["cause"]["kind"] == "message";
-        // Patience ends: a message that is none of ours is never handled.
-        let has_patience = ticket["round"].as_u64().unwrap_or(0) <= if is_message { 3 } else { 15 };
-        let tries = has_patience && (temper != Temper::GivesUp || is_message);
-        let retry = tries.then_some(&"retry");
-        let wanted = wanted
-            .or(retry.filter(|retry| offered.contains(retry)))
-            .or(offered.last());
-        let Some(word) = wanted else { continue };
-        let id = text(&ticket, "ticket_id");
-        let mut say = request(OPERATOR, "POST /v1/tickets/{id}/answer", Some(id));
-        say.body = json!({ "answer": word }).to_string().into_bytes();
-        ask(&kernel, Who::Notify, &say).await;
-    }
-    redrive(&kernel);
-}
-
-/// Sends everything that nobody could handle back to where it stood, as `make redrive` does;
-/// what came back often enough is thrown away.
-fn redrive(kernel: &Kernel) {
-    let mut state = kernel.lock();
-    for (queue, body) in state.take_parked() {
-        let Some(name) = queue_named(&queue) else {
-            continue;
-        };
-        let times = state.redriven.entry(body.clone()).or_default();
-        *times += 1;
-        if *times <= 3 {
-            state.note(|| format!("redrives {queue} {body}"));
-            state.put(QueueId::of(name), &body);
-        }
-    }
 }

@@ -35,9 +35,10 @@ impl State {
     }
 
     fn judge_queues(&mut self) {
-        let left = self.queues.all().find(|(id, held)| {
-            id.name != QueueName::Parked && !held.messages.is_empty()
-        });
+        let left = self
+            .queues
+            .all()
+            .find(|(id, held)| id.name != QueueName::Parked && !held.messages.is_empty());
         if let Some((id, held)) = left {
             let text = format!("{} messages are left in {id:?}", held.messages.len());
             self.violate(9, || text);
@@ -58,7 +59,10 @@ impl State {
     }
 
     fn record(&self, video: VideoId, accepted: &Accepted) -> Option<Video> {
-        let items = self.tables.of(Who::Manage).get(&accepted.owner.to_string())?;
+        let items = self
+            .tables
+            .of(Who::Manage)
+            .get(&accepted.owner.to_string())?;
         serde_json::from_value(items.get(&video.to_string())?.body.clone()).ok()
     }
 
@@ -78,10 +82,13 @@ impl State {
             VideoState::Ready => {
                 self.judge_served(video, accepted, &record);
                 let ready = record.ready.as_ref().map_or(0, |ready| ready.generation);
-                let is_newest = ready == record.generation || self.has_ended(video, record.generation);
+                let is_newest =
+                    ready == record.generation || self.has_ended(video, record.generation);
                 if !is_newest && !self.is_asked(video) {
                     let newest = record.generation;
-                    self.violate(1, || format!("{video} is ready in {ready}, and {newest} stays"));
+                    self.violate(1, || {
+                        format!("{video} is ready in {ready}, and {newest} stays")
+                    });
                 }
                 Some(End::Ready)
             }
@@ -122,7 +129,10 @@ impl State {
         let accepted = self.watch.accepted.iter();
         let states = accepted.map(|(video, accepted)| {
             let record = self.record(*video, accepted);
-            format!("{video} {:?}", record.map(|record| (record.state, record.generation)))
+            format!(
+                "{video} {:?}",
+                record.map(|record| (record.state, record.generation))
+            )
         });
         let keys = self.media.objects.keys().chain(self.masters.objects.keys());
         states.chain(keys.cloned()).collect()
@@ -185,7 +195,10 @@ impl State {
         };
         let master = master.to_string();
         // Of a file whose every event was lost nobody knows.
-        let dropped = accepted.drop_key.clone().filter(|_| record.master_key.is_some());
+        let dropped = accepted
+            .drop_key
+            .clone()
+            .filter(|_| record.master_key.is_some());
         let masters = self.masters.objects.keys();
         let mut found = masters
             .filter(|key| {

@@ -2,7 +2,7 @@
 
 use crate::kernel::{Ms, Store};
 use crate::rng::Rng;
-use crate::state::{Who, WHO_COUNT};
+use crate::state::{WHO_COUNT, Who};
 
 /// A second, a minute, an hour and a day of virtual time.
 pub const SECOND: Ms = 1_000;
@@ -138,7 +138,11 @@ impl Faults {
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Self {
         let rate = |rng: &mut Rng, rates: &[u32]| {
-            if rng.below(100) < 40 { rng.pick(rates) } else { 0 }
+            if rng.below(100) < 40 {
+                rng.pick(rates)
+            } else {
+                0
+            }
         };
         let calls = [20, 60, 150, 400];
         let deliveries = [200, 1_000, 3_000];
@@ -172,7 +176,7 @@ impl Faults {
             Store::Encoder,
             Store::Topic,
         ];
-        let outage = (rng.below(100) < 12).then(|| {
+        let outage = (rng.below(100) < 5).then(|| {
             let from = rng.between(0, 20 * MINUTE);
             Outage {
                 store: rng.pick(&stores),

@@ -27,6 +27,8 @@ pub enum Happening {
     Arrive(QueueId, Arc<str>, bool),
     /// A deadline comes, if it was set so often by then.
     Fire(String, u64),
+    /// A deadline that has come deletes itself.
+    Expire(String),
     /// A planted bug writes a segment too late.
     LateWrite(String, bytes::Bytes),
     /// A function's time is over.
@@ -191,7 +193,9 @@ impl Port {
                     state.is_partial = state.rng.chance(5_000);
                     drop(effect(state));
                     state.is_partial = false;
-                    Some(Err(error("its reply was lost, as the seed has it".to_owned())))
+                    Some(Err(error(
+                        "its reply was lost, as the seed has it".to_owned(),
+                    )))
                 }
                 Fate::CrashBefore => None,
                 Fate::CrashAfter => {
@@ -200,13 +204,11 @@ impl Port {
                 }
             }
         };
-        match done {
-            Some(result) => result,
-            None => {
-                self.kernel.lock().kill();
-                std::future::pending().await
-            }
+        if let Some(result) = done {
+            return result;
         }
+        self.kernel.lock().kill();
+        std::future::pending().await
     }
 }
 

@@ -12,24 +12,32 @@
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     clippy::wildcard_enum_match_arm,
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
     missing_docs,
     reason = "a test: whatever it assumed wrongly must stop it"
 )]
 
 pub mod actors;
 pub mod end;
+pub mod essence;
 pub mod faults;
 pub mod film;
 pub mod kernel;
 pub mod many;
+pub mod names;
+pub mod people;
 pub mod planted;
 pub mod rng;
 #[path = "../../src/rules.rs"]
 pub mod rules;
 pub mod run;
 pub mod scenario;
+pub mod served;
 pub mod state;
 pub mod twins;
 pub mod watch;
+pub mod wired;
 pub mod wiring;
 pub mod world;

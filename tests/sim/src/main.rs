@@ -39,7 +39,10 @@ fn replay(seed: u64) {
     for line in &report.trace {
         println!("{line}");
     }
-    println!("seed {seed}: {:?}, digest {:016x}", report.ends, report.digest);
+    println!(
+        "seed {seed}: {:?}, digest {:016x}",
+        report.ends, report.digest
+    );
     if let Some(violation) = report.violation {
         println!("VIOLATION of {}: {}", violation.invariant, violation.text);
         std::process::exit(1);

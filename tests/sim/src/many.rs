@@ -138,7 +138,10 @@ impl fmt::Display for Summary {
         }
         let mut kinds: BTreeMap<(u8, String), (u64, usize)> = BTreeMap::new();
         for (seed, violation) in &self.failed {
-            let text = violation.text.chars().filter(|letter| !letter.is_ascii_hexdigit());
+            let text = violation
+                .text
+                .chars()
+                .filter(|letter| !letter.is_ascii_hexdigit());
             let kind = (violation.invariant, text.take(60).collect());
             kinds.entry(kind).or_insert((*seed, 0)).1 += 1;
         }
@@ -146,8 +149,16 @@ impl fmt::Display for Summary {
             let text = self.failed.iter().find(|(of, _)| of == seed);
             let text = text.map_or("", |(_, violation)| violation.text.as_str());
             let text: String = text.chars().take(900).collect();
-            writeln!(f, "VIOLATION of {invariant}, {count} times, first by seed {seed}: {text}")?;
+            writeln!(
+                f,
+                "VIOLATION of {invariant}, {count} times, first by seed {seed}: {text}"
+            )?;
         }
-        write!(f, "{} of {} schedules broke an invariant", self.failed.len(), self.runs)
+        write!(
+            f,
+            "{} of {} schedules broke an invariant",
+            self.failed.len(),
+            self.runs
+        )
     }
 }

@@ -1,9 +1,12 @@
 //! Bugs that are planted on purpose: the simulator must find each of them. They stand in the
 //! twins and around the handlers, never in what ships.
 
+use std::collections::BTreeSet;
+
 use cattube_contract::event::VideoReady;
 use cattube_contract::key::VideoKeys;
-use cattube_contract::{Envelope, Event};
+use cattube_contract::plan::ChunkId;
+use cattube_contract::{Envelope, Event, Metadata};
 use cattube_ports::http::ApiRequest;
 use serde_json::{Value, json};
 
@@ -128,7 +131,8 @@ pub fn overwrite(kernel: &Kernel, body: &str) {
     }
 }
 
-/// A join that counts: ready as soon as as many chunks were reported as are planned.
+/// A join that counts: it takes the film for whole as soon as as many chunks were reported as
+/// are planned, whichever they are. Says so if it is wrong.
 pub fn count(kernel: &Kernel, body: &str) {
     let Ok(envelope) = Envelope::parse_bus_event(body) else {
         return;
@@ -138,32 +142,47 @@ pub fn count(kernel: &Kernel, body: &str) {
     let counted = state.counted.entry(metadata.video_id).or_default();
     match &envelope.event {
         Event::VideoPlanned(planned) => {
-            counted.1 = Some(planned.video_chunk_count + planned.audio_chunk_count);
+            counted.planned = planned.video_chunk_count + planned.audio_chunk_count;
         }
-        Event::ChunkTranscoded(_) => counted.0 += 1,
+        Event::ChunkTranscoded(transcoded) => {
+            counted.count += 1;
+            counted.chunks.insert(transcoded.chunk);
+        }
         _ => {}
     }
-    if counted.1.is_some_and(|planned| counted.0 >= planned) {
-        let keys = VideoKeys {
-            owner_id: metadata.owner_id,
-            video_id: metadata.video_id,
-            generation: 1,
-        };
-        let event = Event::VideoReady(VideoReady {
-            generation: 1,
-            hls_key: keys.hls_master(),
-            dash_key: keys.dash_manifest(),
-            poster_key: keys.poster(),
-            storyboard_key: keys.storyboard_vtt(),
-            duration_ms: 0,
-            size_bytes: 0,
-            frame_count: 0,
-        });
-        let now = timestamp(state.now);
-        let mut envelope = Envelope::follow(&metadata, &["1"], event, now);
-        envelope.metadata.attempt = 1;
-        state.publish(&envelope);
+    let whole = counted.planned as usize;
+    if whole == 0 || counted.count < whole || counted.chunks.len() >= whole {
+        return;
     }
+    let keys = VideoKeys {
+        owner_id: metadata.owner_id,
+        video_id: metadata.video_id,
+        generation: 1,
+    };
+    let event = Event::VideoReady(VideoReady {
+        generation: 1,
+        hls_key: keys.hls_master(),
+        dash_key: keys.dash_manifest(),
+        poster_key: keys.poster(),
+        storyboard_key: keys.storyboard_vtt(),
+        duration_ms: 0,
+        size_bytes: 0,
+        frame_count: 0,
+    });
+    let now = timestamp(state.now);
+    let first = Metadata {
+        attempt: 1,
+        ..metadata
+    };
+    state.publish(&Envelope::follow(&first, &["1"], event, now));
+}
+
+/// What a join that counts knows of a video.
+#[derive(Debug, Default)]
+pub struct Counted {
+    count: usize,
+    planned: u32,
+    chunks: BTreeSet<ChunkId>,
 }
 
 /// A key that knows no generation.

@@ -1,8 +1,8 @@
 //! One run from its seed to its verdict.
 
-use crate::actors::Temper;
 use crate::end::End;
 use crate::faults::FAULT_COUNT;
+use crate::people::Temper;
 use crate::planted::Bug;
 use crate::scenario::Scenario;
 use crate::state::{State, Violation};
@@ -86,11 +86,19 @@ fn again(world: &mut World, ends: Vec<End>) -> Vec<End> {
     world.run();
     let mut state = world.kernel.lock();
     let after = state.summary();
-    if let Some((left, right)) = before.iter().zip(&after).find(|(left, right)| left != right) {
+    if let Some((left, right)) = before
+        .iter()
+        .zip(&after)
+        .find(|(left, right)| left != right)
+    {
         let (left, right) = (left.clone(), right.clone());
-        state.violate(2, || format!("after every message once more: {right} for {left}"));
+        state.violate(2, || {
+            format!("after every message once more: {right} for {left}")
+        });
     } else if before.len() != after.len() {
-        state.violate(2, || format!("after every message once more: {before:?} became {after:?}"));
+        state.violate(2, || {
+            format!("after every message once more: {before:?} became {after:?}")
+        });
     }
     ends
 }

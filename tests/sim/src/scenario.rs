@@ -1,8 +1,9 @@
 //! What happens in a run, told by its seed.
 
-use crate::actors::{self, Manner, Temper};
+use crate::actors::{self, Manner};
 use crate::faults::{DAY, Faults, HOUR, MINUTE, SECOND};
 use crate::kernel::Ms;
+use crate::people::Temper;
 use crate::rng::Rng;
 use crate::state::{Breakage, Broken, QueueName};
 use crate::wiring::DROP_OWNER;
@@ -75,7 +76,7 @@ impl Scenario {
         let rng = &mut rng;
         let count = if rng.below(100) < 10 { 2 } else { 1 };
         let uploads: Vec<Upload> = (0..count).map(|_| upload(rng)).collect();
-        let broken = (rng.below(100) < 15).then(|| Broken {
+        let broken = (rng.below(100) < 12).then(|| Broken {
             start: if rng.below(2) == 0 { 0 } else { 4_000 },
             is_sound: rng.below(4) == 0,
             until: rng.pick(&[10 * MINUTE, HOUR, 6 * HOUR]),
@@ -95,8 +96,8 @@ impl Scenario {
                 80..92 => Temper::GivesUp,
                 _ => Temper::Silent,
             },
-            poison: (rng.below(100) < 5).then(|| poison(rng)),
-            again: rng.below(100) < 6,
+            poison: (rng.below(100) < 3).then(|| poison(rng)),
+            again: rng.below(100) < 4,
             faults: Faults::draw(rng),
         }
     }
@@ -105,7 +106,7 @@ impl Scenario {
     pub fn start(&self, world: &mut World) {
         {
             let mut state = world.kernel.lock();
-            state.broken = self.broken.clone();
+            state.broken.clone_from(&self.broken);
             state.temper = self.temper;
             if self.again {
                 state.log = Some(std::collections::BTreeSet::new());

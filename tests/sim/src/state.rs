@@ -13,139 +13,15 @@ use crate::twins::schedules::Schedules;
 use crate::twins::tables::Tables;
 use crate::watch::Watch;
 
-/// Who makes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Who {
-    Upload,
-    Ingest,
-    Plan,
-    Transcode,
-    Assemble,
-    Manage,
-    Retry,
-    Notify,
-}
-
-/// How many functions there are.
-pub const WHO_COUNT: usize = 8;
-
-impl Who {
-    /// All functions.
-    pub const ALL: [Self; WHO_COUNT] = [
-        Self::Upload,
-        Self::Ingest,
-        Self::Plan,
-        Self::Transcode,
-        Self::Assemble,
-        Self::Manage,
-        Self::Retry,
-        Self::Notify,
-    ];
-
-    /// Its place in an array.
-    #[must_use]
-    pub fn place(self) -> usize {
-        self as usize
-    }
-}
-
-/// The name of a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum QueueName {
-    Uploads,
-    Ingest,
-    Jobs,
-    Chunks,
-    Assemble,
-    Manage,
-    Retry,
-    Deadlines,
-    Notify,
-    Parked,
-}
-
-/// A queue, or its dead letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueId {
-    pub name: QueueName,
-    pub is_dead: bool,
-}
-
-impl QueueId {
-    /// A queue.
-    #[must_use]
-    pub const fn of(name: QueueName) -> Self {
-        Self {
-            name,
-            is_dead: false,
-        }
-    }
-
-    /// The dead letters of a queue.
-    #[must_use]
-    pub const fn dead(name: QueueName) -> Self {
-        Self {
-            name,
-            is_dead: true,
-        }
-    }
-}
-
-/// What breaks the design.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Which of DESIGN §5; 0 for the simulator's own sums.
-    pub invariant: u8,
-    /// How.
-    pub text: String,
-}
-
-/// Something that the loop is to start.
-#[derive(Debug)]
-pub enum Spawn {
-    /// An API request; its answer goes to the slot.
-    Api {
-        who: Who,
-        request: cattube_ports::http::ApiRequest,
-        slot: usize,
-    },
-    /// A person was told something and will look at the tickets.
-    Person,
-    /// An upload was accepted: whoever waits for it begins.
-    Follow(crate::scenario::Upload, &'static str, cattube_contract::VideoId),
-}
-
-/// An API's answer; none if the process died or failed.
-pub type Answer = Option<cattube_ports::http::ApiResponse>;
+pub use crate::names::{
+    Answer, Breakage, Broken, QueueId, QueueName, Spawn, Violation, WHO_COUNT, Who,
+};
 
 /// Duplicates in a run, at most.
 const MAX_DUPLICATES: u64 = 40;
 
 /// Lost acknowledgements in a run, at most, and as many messages that come too early.
 const MAX_REPEATS: u64 = 25;
-
-/// A chunk that the encoder fails on.
-#[derive(Debug, Clone)]
-pub struct Broken {
-    pub start: i64,
-    pub is_sound: bool,
-    /// Until somebody mends it.
-    pub until: Ms,
-    pub how: Breakage,
-}
-
-/// How the encoder fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Breakage {
-    /// The disk is full.
-    Transient,
-    /// The exit code says so.
-    Exit,
-    /// The process dies with its worker.
-    Death,
-    /// Exit code 0, and no file.
-    NoFile,
-}
 
 /// The state.
 pub struct State {
@@ -155,8 +31,8 @@ pub struct State {
     pub slots: Vec<Slot>,
     /// Which message each delivery's task is about.
     pub delivered: Vec<Option<(QueueId, u64)>>,
-    /// What a planted join counts: chunks that were reported and that are planned.
-    pub counted: std::collections::BTreeMap<cattube_contract::VideoId, (u32, Option<u32>)>,
+    /// What a planted join counts.
+    pub counted: std::collections::BTreeMap<cattube_contract::VideoId, crate::planted::Counted>,
     /// Every message that was sent, if all are to be handled again in the end.
     pub log: Option<std::collections::BTreeSet<(QueueId, Arc<str>)>>,
     /// Messages that are none of ours: where they stand, and the digest of each.
@@ -178,7 +54,7 @@ pub struct State {
     pub notices: u64,
     pub redriven: std::collections::BTreeMap<String, u32>,
     pub broken: Option<Broken>,
-    pub temper: crate::actors::Temper,
+    pub temper: crate::people::Temper,
     pub spawned: Vec<Spawn>,
     pub answers: std::collections::BTreeMap<usize, Answer>,
     pub watch: Watch,
@@ -219,7 +95,7 @@ impl State {
             notices: 0,
             redriven: std::collections::BTreeMap::new(),
             broken: None,
-            temper: crate::actors::Temper::Patient,
+            temper: crate::people::Temper::Patient,
             spawned: Vec::new(),
             answers: std::collections::BTreeMap::new(),
             watch: Watch::default(),
@@ -232,7 +108,7 @@ impl State {
 
     /// Puts something on the agenda.
     pub fn plan(&mut self, at: Ms, what: Happening) {
-        let tie = self.rng.next();
+        let tie = self.rng.bits();
         self.agenda.push(Entry { at, tie, what });
     }
 
@@ -284,7 +160,9 @@ impl State {
 
     /// Mixes something into the digest.
     pub fn digest(&mut self, of: u64) {
-        self.digest = (self.digest ^ of).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        self.digest = (self.digest ^ of)
+            .wrapping_mul(0x0100_0000_01b3)
+            .rotate_left(23);
     }
 
     /// The first violation stands.
@@ -369,7 +247,9 @@ impl State {
     pub fn delivery(&mut self) -> Ms {
         let span = self.rng.between(20, 500);
         if self.strikes(self.faults.rates.delay, Fault::Delay) {
-            let longest = self.rng.pick(&[30 * SECOND, 600 * SECOND, 3 * 3_600 * SECOND]);
+            let longest = self
+                .rng
+                .pick(&[30 * SECOND, 600 * SECOND, 3 * 3_600 * SECOND]);
             return span + self.rng.between(SECOND, longest);
         }
         span

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
-use bytes::Bytes;
 use cattube_contract::event::VideoReady;
 use cattube_contract::key::VideoKeys;
 use cattube_contract::plan::{ChunkId, Track};
@@ -11,6 +10,7 @@ use cattube_contract::{Envelope, Event, EventId, Fault, OwnerId, VideoId};
 use cattube_core::video::VideoState;
 use serde_json::Value;
 
+use crate::essence::essence;
 use crate::state::{QueueId, QueueName, State, Who};
 
 /// How often the same work of a chunk is sent, at most: five attempts in each round, a round
@@ -36,42 +36,12 @@ pub struct Watch {
     pub deleted: BTreeSet<VideoId>,
     states: BTreeMap<VideoId, VideoState>,
     planned: BTreeMap<(VideoId, u32), (u32, u32)>,
-    reports: BTreeSet<String>,
+    pub(crate) reports: BTreeSet<String>,
     ready: BTreeMap<(VideoId, u32), EventId>,
     sent: BTreeMap<u64, u32>,
     transient: BTreeSet<(VideoId, u32)>,
     pub deadlines: BTreeMap<String, u32>,
     pub commands: u64,
-}
-
-/// Names of fields that tell of the doing and not of the deed: they may differ between two
-/// tellings of the same event, such as two workers that made the same chunk.
-const OF_THE_TELLING: &[&str] = &[
-    "reason",
-    "worker",
-    "started_at",
-    "finished_at",
-    "read_bytes",
-    "written_bytes",
-    "missing_part_count",
-    "first_missing_part",
-    "head_ms",
-];
-
-/// The same of failures: a message that comes again may fail by something else.
-const OF_A_FAILURE: &[&str] = &["fault", "command", "work", "rendition"];
-
-/// What two tellings of the same event have in common.
-fn essence(event: &Event) -> Value {
-    let is_failure = event.name().ends_with("Failed") || event.name() == "RetriesExhausted";
-    let mut value = serde_json::to_value(event).unwrap_or(Value::Null);
-    if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut) {
-        data.retain(|name, _| {
-            let of_a_failure = is_failure && OF_A_FAILURE.contains(&name.as_str());
-            !of_a_failure && !OF_THE_TELLING.contains(&name.as_str())
-        });
-    }
-    value
 }
 
 impl Watch {
@@ -104,8 +74,20 @@ impl State {
             self.watch.transient.insert(attempt);
         }
         self.digest(id.bits() as u64);
-        self.note(|| format!("  * {} attempt {} {:?}", envelope.event.name(), envelope.metadata.attempt, envelope.event));
-        if let Some(first) = self.watch.known.get(&id).map(|place| &self.watch.history[*place]) {
+        self.note(|| {
+            format!(
+                "  * {} attempt {} {:?}",
+                envelope.event.name(),
+                envelope.metadata.attempt,
+                envelope.event
+            )
+        });
+        if let Some(first) = self
+            .watch
+            .known
+            .get(&id)
+            .map(|place| &self.watch.history[*place])
+        {
             if first.event != envelope.event && essence(&first.event) != essence(&envelope.event) {
                 let (first, then) = (essence(&first.event), essence(&envelope.event));
                 self.violate(2, || format!("{id} said {first} and then {then}"));
@@ -123,13 +105,17 @@ impl State {
         match &envelope.event {
             Event::VideoPlanned(planned) => {
                 let counts = (planned.video_chunk_count, planned.audio_chunk_count);
-                self.watch.planned.insert((video, planned.generation), counts);
+                self.watch
+                    .planned
+                    .insert((video, planned.generation), counts);
             }
             Event::VideoReady(ready) => self.judge_ready(envelope, ready),
             Event::RetryScheduled(scheduled) => {
                 let next = scheduled.next_attempt;
                 if (next - 1) % 5 == 0 || next != metadata.attempt + 1 {
-                    self.violate(8, || format!("attempt {next} follows {} by itself", metadata.attempt));
+                    self.violate(8, || {
+                        format!("attempt {next} follows {} by itself", metadata.attempt)
+                    });
                 }
                 if scheduled.delay_ms > 900_000 {
                     self.violate(8, || format!("a delay of {} ms", scheduled.delay_ms));
@@ -176,13 +162,17 @@ impl State {
         self.note(|| format!("  > {:?} {body}", to.name));
         if to.name == QueueName::Chunks {
             // The same work, whatever its metadata.
-            let work = body.split_once("\"command\"").map_or(body, |(_, work)| work);
+            let work = body
+                .split_once("\"command\"")
+                .map_or(body, |(_, work)| work);
             let mut hasher = std::hash::DefaultHasher::new();
             work.hash(&mut hasher);
             let count = self.watch.sent.entry(hasher.finish()).or_default();
             *count += 1;
             if *count > MAX_SENT {
-                self.violate(8, || format!("the same work was sent {MAX_SENT} times: {body}"));
+                self.violate(8, || {
+                    format!("the same work was sent {MAX_SENT} times: {body}")
+                });
             }
         }
     }
@@ -221,7 +211,9 @@ impl State {
 
     fn saw_record(&mut self, video: VideoId, partition: &str, body: &Value) {
         let Some(accepted) = self.watch.accepted.get(&video) else {
-            self.violate(15, || format!("{video} is in the catalogue and was never accepted"));
+            self.violate(15, || {
+                format!("{video} is in the catalogue and was never accepted")
+            });
             return;
         };
         if accepted.owner.to_string() != partition {
@@ -234,14 +226,21 @@ impl State {
         let before = self.watch.states.insert(video, state);
         let is_over = matches!(
             before,
-            Some(VideoState::Ready | VideoState::Rejected | VideoState::Abandoned | VideoState::Deleted)
+            Some(
+                VideoState::Ready
+                    | VideoState::Rejected
+                    | VideoState::Abandoned
+                    | VideoState::Deleted
+            )
         );
         let deletes = state == VideoState::Deleted;
         if let Some(before) = before {
             if is_over && before != state && !deletes {
                 self.violate(6, || format!("{video} was {before:?} and is {state:?}"));
             } else if before > state && before != VideoState::Deleted {
-                self.violate(6, || format!("{video} goes back from {before:?} to {state:?}"));
+                self.violate(6, || {
+                    format!("{video} goes back from {before:?} to {state:?}")
+                });
             }
         }
     }
@@ -250,45 +249,6 @@ impl State {
     #[must_use]
     pub fn state_of(&self, video: VideoId) -> Option<VideoState> {
         self.watch.states.get(&video).copied()
-    }
-
-    /// An object is written.
-    pub fn saw_put(&mut self, is_masters: bool, key: &str, bytes: &Bytes) {
-        if is_masters {
-            if key.contains("/reports/") {
-                self.watch.reports.insert(key.to_owned());
-            }
-            return;
-        }
-        if key.ends_with(".m3u8") && !self.is_gone(key) {
-            self.check_playlist(key, bytes);
-        }
-    }
-
-    /// Whether a media object is of a video that is not served any more.
-    fn is_gone(&self, key: &str) -> bool {
-        let video = key.split('/').nth(2).and_then(|id| id.parse().ok());
-        let state = video.and_then(|video| self.state_of(video));
-        matches!(state, Some(VideoState::Deleted | VideoState::Abandoned))
-    }
-
-    /// Everything that a playlist names is there.
-    pub fn check_playlist(&mut self, key: &str, bytes: &Bytes) {
-        let text = String::from_utf8_lossy(bytes);
-        let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let uris = text.lines().filter_map(|line| {
-            if line.starts_with('#') {
-                let (_, rest) = line.split_once("URI=\"")?;
-                return rest.split('"').next();
-            }
-            (!line.is_empty()).then_some(line)
-        });
-        let missing = uris
-            .map(|uri| format!("{folder}/{uri}"))
-            .find(|file| !self.media.objects.contains_key(file));
-        if let Some(file) = missing {
-            self.violate(5, || format!("{key} names {file}, which is not there"));
-        }
     }
 
     /// The sums of messages are right.

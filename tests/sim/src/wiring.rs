@@ -1,13 +1,8 @@
-//! Who stands on what, and which rule gives which event to which queue: what `template.yaml`
-//! says.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+//! Which rule gives which event to which queue, and which function reads which queue: what
+//! `template.yaml` says.
 
 use assemble::Assembler;
-use cattube_contract::plan::Quality;
-use cattube_contract::{Event, OwnerId};
+use cattube_contract::Event;
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
 use ingest::Ingest;
 use manage::Catalogue;
@@ -17,17 +12,11 @@ use retry::Retry;
 use transcode::Worker;
 use upload::Uploads;
 
-use crate::kernel::{Kernel, Port, Store};
+use crate::kernel::Kernel;
 use crate::planted::{self, Bug};
 use crate::rules;
 use crate::state::{Answer, QueueId, QueueName, Who};
-use crate::twins::bus::{SimBus, SimNotices};
-use crate::twins::encoder::SimEncoder;
-use crate::twins::objects::SimObjects;
-use crate::twins::queues::SimQueue;
-use crate::twins::schedules::SimScheduler;
-use crate::twins::tables::SimTable;
-use crate::twins::time::{SimClock, SimEntropy};
+use crate::wired::{Makers, assemble, ingest, manage, notify, plan, retry, transcode, upload};
 
 /// Who owns what is dropped.
 pub const DROP_OWNER: &str = "studio";
@@ -54,20 +43,11 @@ pub fn may_be_lost(event: &Event) -> bool {
     !matches!(event, Event::RetryRequested(_))
 }
 
-/// How long ffmpeg may take; how long a job may go without progress, and an upload without a
-/// part; how long what was
-/// replaced is kept; how long a ticket's links hold: the template's defaults.
-const ENCODE_LIMIT: Duration = Duration::from_secs(270);
-const JOB_DEADLINE: Duration = Duration::from_mins(30);
-const UPLOAD_DEADLINE: Duration = Duration::from_mins(15);
-const PURGE_DELAY: Duration = Duration::from_hours(24);
-const LINKS_HOLD: Duration = Duration::from_hours(72);
-
 /// Who sees and answers every ticket.
 pub const OPERATOR: &str = "operator";
 
 /// The queues that have dead letters, by their names there, and who reads those.
-const DEAD: [(&str, QueueName, Who); 9] = [
+pub(crate) const DEAD: [(&str, QueueName, Who); 9] = [
     ("upload", QueueName::Uploads, Who::Retry),
     ("ingest", QueueName::Ingest, Who::Retry),
     ("jobs", QueueName::Jobs, Who::Retry),
@@ -87,11 +67,11 @@ pub fn queue_named(name: &str) -> Option<QueueName> {
 }
 
 /// What stands for the ARN of a queue's dead letters.
-fn dead_arn(name: &str) -> String {
+pub(crate) fn dead_arn(name: &str) -> String {
     format!("dead:{name}")
 }
 
-fn dead_of(who: Who) -> impl Iterator<Item = &'static str> {
+pub(crate) fn dead_of(who: Who) -> impl Iterator<Item = &'static str> {
     let dead = DEAD.iter().filter(move |(_, _, reader)| *reader == who);
     dead.map(|(name, _, _)| *name)
 }
@@ -107,62 +87,6 @@ pub struct Functions {
     pub retry: Retry,
     pub notify: Notify,
     kernel: Kernel,
-}
-
-struct Makers<'a> {
-    kernel: &'a Kernel,
-    who: Who,
-}
-
-impl Makers<'_> {
-    fn port(&self, store: Store) -> Port {
-        Port {
-            kernel: self.kernel.clone(),
-            who: self.who,
-            store,
-        }
-    }
-
-    fn masters(&self) -> Arc<SimObjects> {
-        Arc::new(SimObjects(self.port(Store::Masters)))
-    }
-
-    fn media(&self) -> Arc<SimObjects> {
-        Arc::new(SimObjects(self.port(Store::Media)))
-    }
-
-    fn table(&self) -> Arc<SimTable> {
-        Arc::new(SimTable(self.port(Store::Table)))
-    }
-
-    fn bus(&self) -> Arc<dyn cattube_ports::Bus> {
-        Arc::new(SimBus(self.port(Store::Bus)))
-    }
-
-    fn queue(&self, name: QueueName) -> Arc<SimQueue> {
-        Arc::new(SimQueue {
-            port: self.port(Store::Queue),
-            to: QueueId::of(name),
-        })
-    }
-
-    fn scheduler(&self, to: QueueName) -> Arc<SimScheduler> {
-        Arc::new(SimScheduler {
-            port: self.port(Store::Scheduler),
-            to: QueueId::of(to),
-        })
-    }
-
-    fn clock(&self) -> Arc<SimClock> {
-        Arc::new(SimClock {
-            kernel: self.kernel.clone(),
-            who: self.who,
-        })
-    }
-
-    fn encoder(&self) -> Arc<SimEncoder> {
-        Arc::new(SimEncoder(self.port(Store::Encoder)))
-    }
 }
 
 impl Functions {
@@ -199,7 +123,9 @@ impl Functions {
             planted::count(&self.kernel, body);
         }
         let changed = planted::body_of(bug, from, body, number);
-        let done = self.handle_body(from, changed.as_deref().unwrap_or(body)).await;
+        let done = self
+            .handle_body(from, changed.as_deref().unwrap_or(body))
+            .await;
         if bug == Bug::TerminalOverwritten && from == QueueId::of(QueueName::Manage) {
             planted::overwrite(&self.kernel, body);
         }
@@ -251,117 +177,5 @@ impl Functions {
             Who::Notify => self.notify.answer(request).await.ok(),
             _ => None,
         }
-    }
-}
-
-fn upload(of: &Makers<'_>, seed: u64) -> Uploads {
-    Uploads {
-        objects: of.masters(),
-        store: of.masters(),
-        table: of.table(),
-        bus: of.bus(),
-        clock: of.clock(),
-        entropy: Arc::new(SimEntropy::new(seed)),
-        deadlines: of.scheduler(QueueName::Uploads),
-        deadline: UPLOAD_DEADLINE,
-    }
-}
-
-fn ingest(of: &Makers<'_>) -> Ingest {
-    Ingest {
-        objects: of.masters(),
-        bus: of.bus(),
-        jobs: of.queue(QueueName::Jobs),
-        scheduler: of.scheduler(QueueName::Deadlines),
-        job_deadline: JOB_DEADLINE,
-        clock: of.clock(),
-        drop_owner: OwnerId::of_subject(DROP_OWNER),
-    }
-}
-
-fn plan(of: &Makers<'_>) -> Planner {
-    Planner {
-        objects: of.masters(),
-        bus: of.bus(),
-        chunks: of.queue(QueueName::Chunks),
-        encoder: of.encoder(),
-        clock: of.clock(),
-        quality: Quality::Crf(30),
-    }
-}
-
-fn transcode(of: &Makers<'_>) -> Worker {
-    Worker {
-        masters: of.masters(),
-        media: of.media(),
-        bus: of.bus(),
-        encoder: of.encoder(),
-        encode_limit: ENCODE_LIMIT,
-        clock: of.clock(),
-        name: "worker".to_owned(),
-    }
-}
-
-fn assemble(of: &Makers<'_>) -> Assembler {
-    Assembler {
-        masters: of.masters(),
-        media: of.media(),
-        table: of.table(),
-        bus: of.bus(),
-        clock: of.clock(),
-    }
-}
-
-fn manage(of: &Makers<'_>) -> Catalogue {
-    Catalogue {
-        masters: of.masters(),
-        media: of.media(),
-        table: of.table(),
-        bus: of.bus(),
-        scheduler: of.scheduler(QueueName::Manage),
-        purge_delay: PURGE_DELAY,
-        clock: of.clock(),
-        media_base_url: "https://media.test".to_owned(),
-    }
-}
-
-fn retry(of: &Makers<'_>) -> Retry {
-    let source = |(name, queue, _): &(&str, QueueName, Who)| {
-        let queue: Arc<dyn cattube_ports::Queue> = of.queue(*queue);
-        ((*name).to_owned(), queue)
-    };
-    let sources = DEAD.iter().filter(|(name, _, _)| *name != "notify");
-    Retry {
-        masters: of.masters(),
-        bus: of.bus(),
-        jobs: of.queue(QueueName::Jobs),
-        chunks: of.queue(QueueName::Chunks),
-        uploads: of.queue(QueueName::Uploads),
-        own: of.queue(QueueName::Retry),
-        parked: of.queue(QueueName::Parked),
-        dead_letters: dead_of(Who::Retry)
-            .map(|name| (name.to_owned(), dead_arn(name)))
-            .collect(),
-        sources: sources.map(source).collect::<BTreeMap<_, _>>(),
-        scheduler: of.scheduler(QueueName::Deadlines),
-        job_deadline: JOB_DEADLINE,
-        clock: of.clock(),
-    }
-}
-
-fn notify(of: &Makers<'_>, seed: u64) -> Notify {
-    Notify {
-        table: of.table(),
-        bus: of.bus(),
-        notices: Arc::new(SimNotices(of.port(Store::Topic))),
-        parked: of.queue(QueueName::Parked),
-        dead_letters: dead_of(Who::Notify)
-            .map(|name| (dead_arn(name), name.to_owned()))
-            .collect(),
-        clock: of.clock(),
-        entropy: Arc::new(SimEntropy::new(seed ^ 1)),
-        api_base_url: "https://api.test".to_owned(),
-        operator: OwnerId::of_subject(OPERATOR),
-        link_for: LINKS_HOLD,
     }
 }

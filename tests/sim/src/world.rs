@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 
 use cattube_contract::VideoId;
 
-use crate::actors;
 use crate::faults::SECOND;
 use crate::kernel::{Happening, Kernel, Ms};
 use crate::planted::Bug;
@@ -18,6 +17,7 @@ use crate::scenario::Upload;
 use crate::state::{Answer, QueueId, QueueName, Spawn, State};
 use crate::twins::bucket::etag_of;
 use crate::wiring::Functions;
+use crate::{actors, people};
 
 /// The masters bucket's name, as the rules know it.
 pub const MASTERS_BUCKET: &str = "masters";
@@ -123,6 +123,7 @@ impl World {
             }
             Happening::Arrive(to, body, is_copy) => self.kernel.lock().arrive(to, body, is_copy),
             Happening::Fire(name, number) => self.kernel.lock().fire(&name, number),
+            Happening::Expire(name) => self.kernel.lock().expire(&name),
             Happening::LateWrite(key, bytes) => {
                 let mut state = self.kernel.lock();
                 let etag = etag_of(&bytes);
@@ -133,7 +134,7 @@ impl World {
                     self.died(task.origin);
                 }
             }
-            Happening::Alarm => self.act(actors::person(self.kernel.clone())),
+            Happening::Alarm => self.act(people::person(self.kernel.clone())),
         }
         self.kernel.lock().balance();
     }
@@ -146,8 +147,7 @@ impl World {
             }
         }
         let functions = Arc::clone(&self.functions);
-        let future =
-            Box::pin(async move { Done::Handled(functions.handle(from, &body).await) });
+        let future = Box::pin(async move { Done::Handled(functions.handle(from, &body).await) });
         self.start(Origin::Delivery(from, id), future);
     }
 
@@ -270,7 +270,7 @@ impl World {
                         });
                         self.start(Origin::Api(slot), future);
                     }
-                    Spawn::Person => self.act(actors::person(self.kernel.clone())),
+                    Spawn::Person => self.act(people::person(self.kernel.clone())),
                     Spawn::Follow(upload, subject, video) => self.follow(&upload, subject, video),
                 }
             }

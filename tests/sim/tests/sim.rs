@@ -1,4 +1,5 @@
 //! Many schedules, each told by its seed; and that the checks can fail.
+#![allow(clippy::print_stdout, reason = "what was run is part of the result")]
 
 use cattube_sim::faults::{Fate, Faults};
 use cattube_sim::many::many;
@@ -34,9 +35,16 @@ fn a_seed_replays_to_the_same_trace() {
         assert_eq!(first.trace, second.trace, "seed {seed}");
         assert_eq!(first.digest, second.digest, "seed {seed}");
         // The lines are only for people.
-        assert_eq!(first.digest, simulate(seed, false, None).digest, "seed {seed}");
+        assert_eq!(
+            first.digest,
+            simulate(seed, false, None).digest,
+            "seed {seed}"
+        );
     }
-    assert_ne!(simulate(1, false, None).digest, simulate(2, false, None).digest);
+    assert_ne!(
+        simulate(1, false, None).digest,
+        simulate(2, false, None).digest
+    );
 }
 
 #[test]
@@ -57,8 +65,14 @@ fn a_crash_before_or_after_any_single_call_loses_nothing() {
                     ..Scenario::plain(film)
                 };
                 let report = play(&scenario, 7, false, None);
-                assert_eq!(report.violation, None, "{fate:?} at call {call} of film {film}");
-                assert_eq!(report.ends, plain.ends, "{fate:?} at call {call} of film {film}");
+                assert_eq!(
+                    report.violation, None,
+                    "{fate:?} at call {call} of film {film}"
+                );
+                assert_eq!(
+                    report.ends, plain.ends,
+                    "{fate:?} at call {call} of film {film}"
+                );
             }
         }
     }
@@ -79,7 +93,10 @@ fn every_planted_bug_is_found() {
             println!("{bug:?} was not found in {WITHIN} schedules");
             continue;
         };
-        println!("{bug:?}: seed {seed}, invariant {}: {}", violation.invariant, violation.text);
+        println!(
+            "{bug:?}: seed {seed}, invariant {}: {}",
+            violation.invariant, violation.text
+        );
         assert!(
             invariants.contains(&violation.invariant),
             "{bug:?} was found as something else, by seed {seed}: {violation:?}"

@@ -36,7 +36,8 @@ impl Engine {
         }
     }
 
-    /// How many messages a queue (an output's name) has: waiting, in work or delayed.
+    /// How many messages a queue has, waiting or in work. Those whose time has not come are
+    /// no matter of now: an upload that stalls may have some for minutes.
     ///
     /// # Panics
     /// As [`Engine::objects`].
@@ -46,8 +47,7 @@ impl Engine {
         let request = request
             .queue_url(self.queue_url(queue))
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
-            .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
-            .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesDelayed);
+            .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible);
         let answer = self.stores.runtime.block_on(request.send());
         let counts = answer.expect("a queue").attributes.unwrap_or_default();
         let count = |text: &String| text.parse::<u64>().expect("a number");

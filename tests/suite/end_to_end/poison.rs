@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::NAME;
-use super::people::notices;
+use super::people::{await_count, notices};
 use super::play::check;
-use super::stage::{PATIENCE, Stage, await_events, await_ready, send};
+use super::stage::{PATIENCE, Stage, await_ready, send};
 use crate::template::{resources, template};
 
 /// How long a poisoned message stays unseen the first time: long enough for its neighbours.
@@ -174,7 +174,7 @@ pub fn one_of_ten(stage: &Stage) {
         stage.engine.send(queue, &event(owner, video, number), None);
     }
     drop(deaf);
-    await_events(&client, &video.to_string(), &[("UploadFailed", 9)]);
+    await_count(&client, &video.to_string(), "UploadFailed", 9);
     awaited("the bad one is buried", PATIENCE, || {
         let buried = buried(stage);
         buried

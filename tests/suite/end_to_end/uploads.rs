@@ -182,6 +182,9 @@ pub fn same_key(stage: &Stage) {
         "once"
     );
     assert_eq!(client.videos(10).unwrap().len(), 1);
+    // Nobody will go on with them.
+    client.cancel_upload(&first.video_id).unwrap();
+    stage.client("dora").cancel_upload(&other.video_id).unwrap();
 }
 
 pub fn cancelled(stage: &Stage) {

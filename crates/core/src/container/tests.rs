@@ -614,3 +614,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn two_million_samples_are_read_and_no_more() {
+    let promising = |count: u32| {
+        let mut track = video_track(2, 1_000, 40, 1);
+        track.samples[1].bytes = vec![1; 10];
+        let mut file = mp4(&[track]);
+        let place = |kind: &[u8]| file.windows(4).rposition(|window| window == kind).unwrap();
+        let (sizes, chunks) = (place(b"stsz") + 8, place(b"stsc") + 16);
+        file[sizes..sizes + 4].copy_from_slice(&1_u32.to_be_bytes());
+        file[sizes + 4..sizes + 8].copy_from_slice(&count.to_be_bytes());
+        file[chunks..chunks + 4].copy_from_slice(&count.to_be_bytes());
+        refused(&file).0
+    };
+    assert_eq!(promising(2_000_000), RejectionCode::Truncated);
+    assert_eq!(promising(2_000_001), RejectionCode::TooLarge);
+}
+
+#[test]
+fn a_cue_at_the_very_end_is_none() {
+    let mut file = webm(100, 10);
+    let position = [0xf1, 0x10, 0, 0, 4];
+    let place = file
+        .windows(5)
+        .rposition(|window| window == position)
+        .unwrap()
+        + 5;
+    let body = file
+        .windows(4)
+        .position(|window| window == [0x18, 0x53, 0x80, 0x67])
+        .unwrap()
+        + 8;
+    let end = u32::try_from(file.len() - body).unwrap();
+    file[place..place + 4].copy_from_slice(&end.to_be_bytes());
+    let Access::Clusters(map) = indexed(&file).video.access else {
+        panic!("it has cues");
+    };
+    assert_eq!(map.cues.len(), 9);
+}

@@ -274,7 +274,7 @@ mod tests {
                 .bits(7, 16)
                 .bits(5, 16);
             let overscan = shape.bits(0b11, 2);
-            let light = overscan.bits(1, 1).bits(0b101_1, 4).bits(1, 1);
+            let light = overscan.bits(1, 1).bits(0b1011, 4).bits(1, 1);
             light.bits(9, 8).bits(16, 8).bits(9, 8).bits(0xffff, 16)
         }
 

@@ -479,3 +479,29 @@ fn a_notice_says_why_and_has_every_link() {
     let said = serde_json::to_string(&ticket.requested(at(1))).unwrap();
     assert!(!said.contains("answers") && !said.contains(&ticket.key));
 }
+
+#[test]
+fn what_can_end_by_itself_has_a_partition_of_its_own() {
+    let video_id = VideoId::new(Timestamp::UNIX_EPOCH, 1);
+    let making = Cause::Making {
+        video_id,
+        generation: 7,
+    };
+    let upload = Cause::Upload { video_id };
+    let alarm = Cause::Alarm {
+        name: "a".to_owned(),
+    };
+    let message = Cause::Message {
+        owner_id: OwnerId::of_subject("a"),
+        queue: "assemble".to_owned(),
+        reason: "r".to_owned(),
+    };
+    assert_eq!(making.subject(), Some(concern::video_subject(video_id)));
+    assert_eq!(upload.subject(), making.subject());
+    assert_eq!(alarm.subject(), Some(concern::alarm_subject("a")));
+    assert_eq!(message.subject(), None);
+    assert_eq!((making.generation(), upload.generation()), (7, 0));
+    let texts = [making.text(), upload.text(), alarm.text(), message.text()];
+    let different: std::collections::BTreeSet<_> = texts.iter().collect();
+    assert_eq!(different.len(), texts.len());
+}

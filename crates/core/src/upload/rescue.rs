@@ -107,7 +107,7 @@ pub fn check(
     (attempt, seen): (u32, &CheckUpload),
     deadline_seconds: u64,
 ) -> Checked {
-    if upload.state == UploadState::Cancelled && upload.reason.is_none() {
+    if upload.is_cancelled_by_client() {
         return cancelled(upload, seen.round, deadline_seconds);
     }
     // A later attempt has a deadline of its own.

@@ -1,6 +1,5 @@
 //! How events move the record forward.
 
-use cattube_contract::command::PlanVideo;
 use cattube_contract::event::{
     Answer, FailedWork, HumanAnswered, MasterLocation, VideoAbandoned, VideoPlanned, VideoReady,
     VideoRejected,
@@ -191,12 +190,11 @@ impl Video {
 /// it arrived by may be lost, and who deletes the video wants the master gone.
 #[must_use]
 pub fn master_of(event: &Event) -> Option<&MasterLocation> {
-    let of_job = |job: &Option<PlanVideo>| job.as_ref().map(|job| &job.master);
     match event {
         Event::VideoUploaded(uploaded) => Some(&uploaded.master),
         Event::VideoPlanned(planned) => planned.master.as_ref(),
-        Event::PlanFailed(failed) => of_job(&failed.command),
-        Event::JoinFailed(failed) => of_job(&failed.command),
+        Event::PlanFailed(failed) => failed.command.as_ref().map(|job| &job.master),
+        Event::JoinFailed(failed) => failed.command.as_ref().map(|job| &job.master),
         Event::ChunkFailed(failed) => failed.command.as_ref().map(|work| &work.master),
         Event::RetryRequested(requested) => Some(&requested.master),
         Event::RetriesExhausted(exhausted) => match &exhausted.work {

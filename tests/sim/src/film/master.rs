@@ -94,7 +94,19 @@ pub(super) fn master(seconds: usize, wide: bool, has_sound: bool, padding: usize
 fn trak(track: &Track, offsets: &[u32], id: u32) -> Vec<u8> {
     let one = 0x1_0000;
     let mut tkhd = words(&[0, 0, id, 0, 0, 0, 0, 0, 0]);
-    tkhd.extend(words(&[one, 0, 0, 0, one, 0, 0, 0, 0x4000_0000, 32 << 16, 18 << 16]));
+    tkhd.extend(words(&[
+        one,
+        0,
+        0,
+        0,
+        one,
+        0,
+        0,
+        0,
+        0x4000_0000,
+        32 << 16,
+        18 << 16,
+    ]));
     let mut tkhd = full(*b"tkhd", &tkhd);
     tkhd[11] = 1;
     let count = u32::try_from(track.packets.len()).unwrap();

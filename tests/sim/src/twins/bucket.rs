@@ -55,7 +55,10 @@ pub fn etag_of(bytes: &[u8]) -> String {
         mix(&bytes[..2_048]);
         mix(&bytes[bytes.len() - 2_048..]);
     }
-    format!("{hash:016x}{:016x}", hash.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    format!(
+        "{hash:016x}{:016x}",
+        hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    )
 }
 
 impl Bucket {
@@ -114,7 +117,9 @@ impl State {
             etag: etag.clone(),
             metadata,
         };
-        bucket.objects.insert(key.to_owned(), Stored { bytes, head });
+        bucket
+            .objects
+            .insert(key.to_owned(), Stored { bytes, head });
         if is_masters && (key.starts_with("masters/") || key.starts_with("drop/")) {
             let created = ObjectCreated {
                 key: key.to_owned(),
@@ -131,8 +136,7 @@ impl State {
         let body: Arc<str> = s3_body(created, timestamp(self.now)).into();
         let rates = self.faults.rates.lost_event;
         // Nothing but its event tells of a dropped file; an uploaded one has a deadline.
-        if !created.key.starts_with("drop/")
-            && self.strikes(rates, crate::faults::Fault::LostEvent)
+        if !created.key.starts_with("drop/") && self.strikes(rates, crate::faults::Fault::LostEvent)
         {
             self.note(|| format!("S3 lost its event of {}", created.key));
             return;

@@ -58,7 +58,7 @@ impl Bus for SimBus {
                 let count = state.part_of(events.len());
                 for envelope in &events[..count] {
                     if state.has(Bug::RandomEventIds) {
-                        let number = state.rng.next().to_string();
+                        let number = state.rng.bits().to_string();
                         let mut envelope = envelope.clone();
                         envelope.metadata.event_id = EventId::derive("random", &[&number]);
                         state.publish(&envelope);

@@ -9,7 +9,7 @@ use cattube_ports::encoder::EncoderExit;
 use cattube_ports::{Encoder, PortError, Workspace};
 
 use crate::faults::Fault;
-use crate::film::{outputs, Files};
+use crate::film::{Files, outputs};
 use crate::kernel::{Call, Port};
 use crate::state::{Breakage, State};
 
@@ -44,7 +44,11 @@ impl Encoder for SimEncoder {
 fn done(success: bool) -> EncoderExit {
     EncoderExit {
         success,
-        stderr: if success { String::new() } else { "the sample is damaged".to_owned() },
+        stderr: if success {
+            String::new()
+        } else {
+            "the sample is damaged".to_owned()
+        },
         stdout: Vec::new(),
     }
 }
@@ -88,7 +92,10 @@ impl Workspace for Folder {
             operation: "run",
             subject: "encoder",
         };
-        let (exit, files) = self.port.call(call, error, |state| run(state, args)).await?;
+        let (exit, files) = self
+            .port
+            .call(call, error, |state| run(state, args))
+            .await?;
         self.files = files;
         Ok(exit)
     }

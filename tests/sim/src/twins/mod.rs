@@ -5,6 +5,7 @@ pub mod bus;
 pub mod encoder;
 pub mod multipart;
 pub mod objects;
+pub mod queue;
 pub mod queues;
 pub mod schedules;
 pub mod tables;

@@ -21,7 +21,12 @@ const MAX_KEYS: usize = 1_000;
 #[derive(Clone)]
 pub struct SimObjects(pub Port);
 
-pub(super) fn refusal(operation: &'static str, key: &str, fault: Fault, reason: String) -> PortError {
+pub(super) fn refusal(
+    operation: &'static str,
+    key: &str,
+    fault: Fault,
+    reason: String,
+) -> PortError {
     PortError::Object {
         operation,
         key: key.to_owned(),
@@ -65,7 +70,13 @@ impl SimObjects {
     }
 }
 
-fn range_of(state: &mut State, is_masters: bool, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Bytes, PortError> {
+fn range_of(
+    state: &mut State,
+    is_masters: bool,
+    key: &str,
+    range: Range<u64>,
+    etag: Option<&str>,
+) -> Result<Bytes, PortError> {
     let operation = "get_range";
     let Some(stored) = state.bucket(is_masters).objects.get(key) else {
         return Err(missing(operation, key));
@@ -77,13 +88,11 @@ fn range_of(state: &mut State, is_masters: bool, key: &str, range: Range<u64>, e
         });
     }
     let span = range.start as usize..range.end as usize;
-    match stored.bytes.get(span.clone()) {
-        Some(bytes) => Ok(stored.bytes.slice_ref(bytes)),
-        None => {
-            let reason = format!("{span:?} is not within {} bytes", stored.bytes.len());
-            Err(refusal(operation, key, Fault::Permanent, reason))
-        }
+    if let Some(bytes) = stored.bytes.get(span.clone()) {
+        return Ok(stored.bytes.slice_ref(bytes));
     }
+    let reason = format!("{span:?} is not within {} bytes", stored.bytes.len());
+    Err(refusal(operation, key, Fault::Permanent, reason))
 }
 
 #[async_trait]
@@ -129,7 +138,14 @@ impl Objects for SimObjects {
             }
             let etag = etag_of(&object.bytes);
             let bytes = object.bytes.clone();
-            state.write(self.is_masters(), &key, bytes, etag, BTreeMap::new(), "PutObject");
+            state.write(
+                self.is_masters(),
+                &key,
+                bytes,
+                etag,
+                BTreeMap::new(),
+                "PutObject",
+            );
             state.saw_put(self.is_masters(), &key, &object.bytes);
             Ok(())
         })
@@ -157,7 +173,14 @@ impl Objects for SimObjects {
             };
             let bytes = stored.bytes.clone();
             let head = stored.head;
-            state.write(self.is_masters(), to, stored.bytes, head.etag, head.metadata, "CopyObject");
+            state.write(
+                self.is_masters(),
+                to,
+                stored.bytes,
+                head.etag,
+                head.metadata,
+                "CopyObject",
+            );
             state.saw_put(self.is_masters(), to, &bytes);
             Ok(())
         })

@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use cattube_ports::queue::OutgoingMessage;
-use cattube_ports::{PortError, Queue};
-
 use crate::faults::{DAY, Fault, MINUTE, SECOND};
-use crate::kernel::{Call, Happening, Ms, Port};
+use crate::kernel::{Happening, Ms};
 use crate::planted::Bug;
 use crate::state::{QueueId, QueueName, State};
 
@@ -16,7 +12,7 @@ use crate::state::{QueueId, QueueName, State};
 const MAX_RECEIVES: u32 = 5;
 
 /// How long the same deduplication id is one message.
-const DEDUPLICATION: Ms = 5 * MINUTE;
+pub(super) const DEDUPLICATION: Ms = 5 * MINUTE;
 
 /// A message.
 #[derive(Debug, Clone)]
@@ -35,7 +31,7 @@ pub struct Held {
     pub sent: u64,
     pub done: u64,
     pub buried: u64,
-    deduplication: BTreeMap<String, Ms>,
+    pub(super) deduplication: BTreeMap<String, Ms>,
 }
 
 /// Every queue.
@@ -54,14 +50,13 @@ impl Default for Queues {
 /// How long nobody else sees a message that was received, as in `template.yaml`.
 fn visibility(id: QueueId) -> Ms {
     match (id.is_dead, id.name) {
-        (true, _) => 3 * MINUTE,
         (false, QueueName::Jobs | QueueName::Assemble) => 12 * MINUTE,
         (false, QueueName::Chunks) => 30 * MINUTE,
-        (false, _) => 3 * MINUTE,
+        _ => 3 * MINUTE,
     }
 }
 
-fn is_fifo(id: QueueId) -> bool {
+pub(super) fn is_fifo(id: QueueId) -> bool {
     id.name == QueueName::Jobs
 }
 
@@ -84,7 +79,9 @@ impl Queues {
     #[must_use]
     pub fn parked(&self) -> &Held {
         static NONE: std::sync::LazyLock<Held> = std::sync::LazyLock::new(Held::default);
-        self.held.get(&QueueId::of(QueueName::Parked)).unwrap_or(&NONE)
+        self.held
+            .get(&QueueId::of(QueueName::Parked))
+            .unwrap_or(&NONE)
     }
 
     /// Whether a queue holds a message still.
@@ -145,7 +142,10 @@ impl State {
         if is_fifo(from) {
             // A group's messages come one after the other.
             let group = &message.group;
-            let first = held.messages.iter().find(|(_, other)| other.group == *group);
+            let first = held
+                .messages
+                .iter()
+                .find(|(_, other)| other.group == *group);
             if first.is_some_and(|(first, _)| *first != id) {
                 return None;
             }
@@ -171,7 +171,10 @@ impl State {
     /// An event that its rule could not deliver is among the dead letters a day later.
     pub fn undelivered(&mut self, to: QueueName, body: &Arc<str>) {
         let at = self.now + self.rng.between(MINUTE, DAY);
-        self.plan(at, Happening::Arrive(QueueId::dead(to), Arc::clone(body), false));
+        self.plan(
+            at,
+            Happening::Arrive(QueueId::dead(to), Arc::clone(body), false),
+        );
     }
 
     /// Takes out what nobody could handle: where each stood, and its body.
@@ -248,68 +251,6 @@ impl State {
             let at = self.now + later;
             self.enqueue(from, copy, at);
         }
-    }
-}
-
-/// A queue, as one function sees it.
-#[derive(Clone)]
-pub struct SimQueue {
-    pub port: Port,
-    pub to: QueueId,
-}
-
-impl State {
-    fn take(&mut self, to: QueueId, message: &OutgoingMessage) {
-        self.saw_command(to, &message.body);
-        if is_fifo(to) {
-            let Some(id) = &message.deduplication_id else {
-                self.violate(0, || "a message without a deduplication id to a FIFO queue".into());
-                return;
-            };
-            let now = self.now;
-            let id = format!("{}/{id}", message.group);
-            let known = self.queues.of(to).deduplication.insert(id.clone(), now);
-            if let Some(at) = known.filter(|at| now - at < DEDUPLICATION) {
-                self.queues.of(to).deduplication.insert(id, at);
-                return;
-            }
-        }
-        let delay = Ms::try_from(message.delay.as_millis()).unwrap_or(Ms::MAX);
-        let limit = if is_fifo(to) { 0 } else { 15 * MINUTE };
-        if delay > limit {
-            self.violate(0, || format!("a delay of {delay} ms to {to:?}"));
-        }
-        let span = if is_fifo(to) { self.rng.between(20, 500) } else { self.delivery() };
-        let at = self.now + delay + span;
-        let message = Message {
-            body: message.body.as_str().into(),
-            group: if is_fifo(to) { message.group.clone() } else { String::new() },
-            receives: 0,
-            is_copy: false,
-        };
-        self.enqueue(to, message, at);
-    }
-}
-
-#[async_trait]
-impl Queue for SimQueue {
-    async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), PortError> {
-        let count = messages.len();
-        let error = |reason| PortError::Send { count, reason };
-        let name = format!("{:?}", self.to.name);
-        let call = Call {
-            operation: "send",
-            subject: &name,
-        };
-        self.port
-            .call(call, error, |state| {
-                let count = state.part_of(count);
-                for message in &messages[..count] {
-                    state.take(self.to, message);
-                }
-                Ok(())
-            })
-            .await
     }
 }
 

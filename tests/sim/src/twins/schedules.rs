@@ -30,40 +30,71 @@ pub struct Schedules {
     sets: u64,
 }
 
+/// The name of the schedule beside a schedule, as the adapter has it.
+fn second(name: &str) -> String {
+    format!("{name}.2")
+}
+
 impl State {
+    /// Sets a deadline as the adapter does: what stands under its name may be about to delete
+    /// itself, so another stands beside it.
     fn set_deadline(&mut self, deadline: Deadline, to: QueueId) {
+        let name = if self.schedules.set.contains_key(&deadline.name) {
+            second(&deadline.name)
+        } else {
+            deadline.name.clone()
+        };
+        self.write_schedule(name, &deadline, to);
+    }
+
+    /// Puts off what stands of a deadline.
+    fn postpone_deadline(&mut self, deadline: &Deadline, to: QueueId) {
+        for name in [deadline.name.clone(), second(&deadline.name)] {
+            if self.schedules.set.contains_key(&name) {
+                self.write_schedule(name, deadline, to);
+            }
+        }
+    }
+
+    fn write_schedule(&mut self, name: String, deadline: &Deadline, to: QueueId) {
         let at = virtual_ms(deadline.at).max(self.now);
         self.schedules.sets += 1;
         let number = self.schedules.sets;
         let set = Set {
             at,
-            body: deadline.body.into(),
+            body: deadline.body.as_str().into(),
             to,
             number,
         };
-        self.schedules.set.insert(deadline.name.clone(), set);
+        self.schedules.set.insert(name.clone(), set);
         let mut comes = at + self.rng.between(0, MINUTE);
         if self.strikes(self.faults.rates.late_deadline, Fault::LateDeadline) {
             comes += self.rng.between(MINUTE, HOUR);
         }
-        self.plan(comes, Happening::Fire(deadline.name, number));
+        self.plan(comes, Happening::Fire(name, number));
     }
 
-    /// A deadline comes, unless it was removed or set again.
+    /// A deadline comes, unless it was removed or set again. A moment later it deletes itself.
     pub fn fire(&mut self, name: &str, number: u64) {
-        if self.schedules.set.get(name).is_none_or(|set| set.number != number) {
-            return;
-        }
-        let Some(set) = self.schedules.set.remove(name) else {
+        let set = self.schedules.set.get(name).cloned();
+        let Some(set) = set.filter(|set| set.number == number) else {
             return;
         };
         self.note(|| format!("deadline {name} comes"));
         self.saw_deadline(name);
-        self.plan(self.now + SECOND, Happening::Arrive(set.to, Arc::clone(&set.body), false));
+        let arrives = Happening::Arrive(set.to, Arc::clone(&set.body), false);
+        self.plan(self.now + SECOND, arrives);
         if self.strikes(self.faults.rates.late_deadline, Fault::LateDeadline) {
             let again = self.now + self.rng.between(SECOND, HOUR);
             self.plan(again, Happening::Arrive(set.to, set.body, true));
         }
+        let gone = self.now + self.rng.between(0, 5 * SECOND);
+        self.plan(gone, Happening::Expire(name.to_owned()));
+    }
+
+    /// A deadline that has come deletes itself, even if it was set again meanwhile.
+    pub fn expire(&mut self, name: &str) {
+        self.schedules.set.remove(name);
     }
 }
 
@@ -112,9 +143,7 @@ impl Scheduler for SimScheduler {
     async fn postpone(&self, deadline: Deadline) -> Result<(), PortError> {
         let name = deadline.name.clone();
         self.call("postpone", &name, |state| {
-            if state.schedules.set.contains_key(&deadline.name) {
-                state.set_deadline(deadline, self.to);
-            }
+            state.postpone_deadline(&deadline, self.to);
         })
         .await
     }
@@ -122,6 +151,7 @@ impl Scheduler for SimScheduler {
     async fn remove(&self, name: &str) -> Result<(), PortError> {
         self.call("remove", name, |state| {
             state.schedules.set.remove(name);
+            state.schedules.set.remove(&second(name));
         })
         .await
     }

@@ -50,6 +50,6 @@ impl SimEntropy {
 impl Entropy for SimEntropy {
     fn random(&self) -> u128 {
         let mut rng = self.0.lock().unwrap();
-        u128::from(rng.next()) << 64 | u128::from(rng.next())
+        u128::from(rng.bits()) << 64 | u128::from(rng.bits())
     }
 }

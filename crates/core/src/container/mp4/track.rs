@@ -147,3 +147,48 @@ fn chapter_tracks(trak: &[u8]) -> Vec<u32> {
         .take(MAX_CHAPTER_TRACKS)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::fixture::{full as full_box, words};
+
+    #[test]
+    fn clocks_of_both_versions() {
+        let body = |version, numbers: &[u32]| {
+            let whole = full_box(*b"mdhd", version, &words(numbers));
+            whole[8..].to_vec()
+        };
+        assert_eq!(timescale(&body(0, &[1, 2, 600, 9])), Some(600));
+        assert_eq!(timescale(&body(0, &[1, 2, 0, 9])), None);
+        assert_eq!(timescale(&body(1, &[0, 1, 0, 2, 600, 3, 9])), Some(600));
+        assert_eq!(duration(&body(0, &[1, 2, 600, 9])), Some(9));
+        assert_eq!(
+            duration(&body(1, &[0, 1, 0, 2, 600, 3, 9])),
+            Some((3 << 32) + 9)
+        );
+        assert_eq!(duration(&body(0, &[1, 2, 600])), None);
+    }
+
+    #[test]
+    fn a_header_tells_its_track_and_how_it_is_shown() {
+        let head = |version, front: &[u32]| {
+            let mut numbers = front.to_vec();
+            numbers.extend([0; 4]);
+            numbers.extend([0, 0x1_0000, 0, 0xffff_0000, 0, 0, 0, 0, 0x4000_0000]);
+            numbers.extend([640 << 16, (360 << 16) + 1]);
+            let mut whole = full_box(*b"tkhd", version, &words(&numbers));
+            whole[11] = 3;
+            whole[8..].to_vec()
+        };
+        let expected = Some((7, true, Rotation::Clockwise90, (640, 360)));
+        assert_eq!(header(&head(0, &[1, 2, 7, 0, 9])), expected);
+        assert_eq!(header(&head(1, &[0, 1, 0, 2, 7, 0, 0, 9])), expected);
+        let mut disabled = head(0, &[1, 2, 7, 0, 9]);
+        disabled[3] = 2;
+        assert_eq!(
+            header(&disabled).map(|(_, enabled, ..)| enabled),
+            Some(false)
+        );
+    }
+}

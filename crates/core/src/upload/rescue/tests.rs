@@ -109,7 +109,10 @@ fn an_object_of_another_size_or_none_may_come_again() {
 fn what_is_over_stays_over() {
     let mut accepted = upload(UploadState::Completed, 1);
     accepted.accepted = true;
-    let given_up = [UploadState::Cancelled, UploadState::Abandoned].map(|state| upload(state, 1));
+    let given_up = [UploadState::Cancelled, UploadState::Abandoned].map(|state| Upload {
+        reason: Some("its video was deleted".to_owned()),
+        ..upload(state, 1)
+    });
     for upload in given_up.iter().chain([&accepted]) {
         for found in [parts(&[]), object(1), Found::Nothing] {
             let checked = look(upload, &found, 9, 0, 0);
@@ -146,4 +149,21 @@ proptest! {
             prop_assert!(checked.again.is_none_or(|again| again.round <= MAX_ROUNDS));
         }
     }
+}
+
+#[test]
+fn a_cancellation_that_was_not_heard_is_said_again_a_bounded_number_of_times() {
+    let cancelled = upload(UploadState::Cancelled, 1);
+    for round in 0..=MAX_ROUNDS {
+        let checked = look(&cancelled, &Found::Nothing, 1, 0, round);
+        assert_eq!(checked.event, Some(cancellation()));
+        assert_eq!(checked.state, UploadState::Cancelled);
+        let next = (round < MAX_ROUNDS).then_some(round + 1);
+        assert_eq!(checked.again.map(|look| look.round), next);
+    }
+    let deleted = Upload {
+        reason: Some("its video was deleted".to_owned()),
+        ..cancelled
+    };
+    assert_eq!(look(&deleted, &Found::Nothing, 1, 0, 0).event, None);
 }

@@ -298,10 +298,10 @@ mod tests {
                 .map(|number| table.holds(number))
                 .collect::<Vec<_>>()
         };
-        let stss = full_box(*b"stss", 0, &words(&[2, 1, 4]));
-        let stps = full_box(*b"stps", 0, &words(&[1, 5]));
-        assert_eq!(held(&stss), [true, false, false, true, false, false]);
-        let both = [stss, stps].concat();
+        let closed = full_box(*b"stss", 0, &words(&[2, 1, 4]));
+        let open = full_box(*b"stps", 0, &words(&[1, 5]));
+        assert_eq!(held(&closed), [true, false, false, true, false, false]);
+        let both = [closed, open].concat();
         assert_eq!(held(&both), [true, false, false, true, true, false]);
         assert_eq!(held(&[]), [true; 6]);
         assert_eq!(held(&full_box(*b"stss", 0, &words(&[0]))), [true; 6]);
