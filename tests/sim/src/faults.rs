@@ -137,8 +137,10 @@ impl Faults {
     /// A draw of faults: of each kind none, few or many, so that every mixture comes up.
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Self {
+        // Most runs have a few kinds of faults, some have many.
+        let share = if rng.below(100) < 60 { 18 } else { 40 };
         let rate = |rng: &mut Rng, rates: &[u32]| {
-            if rng.below(100) < 40 {
+            if rng.below(100) < share {
                 rng.pick(rates)
             } else {
                 0

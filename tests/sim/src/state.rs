@@ -18,10 +18,10 @@ pub use crate::names::{
 };
 
 /// Duplicates in a run, at most.
-const MAX_DUPLICATES: u64 = 40;
+const MAX_DUPLICATES: u64 = 20;
 
 /// Lost acknowledgements in a run, at most, and as many messages that come too early.
-const MAX_REPEATS: u64 = 25;
+const MAX_REPEATS: u64 = 12;
 
 /// The state.
 pub struct State {

@@ -87,7 +87,7 @@ pub struct Joins {
     /// What can be said; messages are counted in this order.
     pub said: Vec<Said>,
     bug: Option<Bug>,
-    joins: Vec<Join>,
+    met: Vec<Join>,
     numbers: HashMap<String, JoinId>,
     decided: HashMap<(JoinId, u8, bool, u16), Decision>,
 }
@@ -97,7 +97,7 @@ impl Joins {
         let mut joins = Self {
             said,
             bug,
-            joins: Vec::new(),
+            met: Vec::new(),
             numbers: HashMap::new(),
             decided: HashMap::new(),
         };
@@ -107,7 +107,7 @@ impl Joins {
 
     /// The join as the next handler reads it from the table.
     pub fn join(&self, id: JoinId) -> &Join {
-        &self.joins[usize::from(id)]
+        &self.met[usize::from(id)]
     }
 
     /// A join's number, by what is stored of it.
@@ -116,8 +116,8 @@ impl Joins {
         if let Some(number) = self.numbers.get(&stored) {
             return *number;
         }
-        let number = JoinId::try_from(self.joins.len()).unwrap();
-        self.joins.push(serde_json::from_str(&stored).unwrap());
+        let number = JoinId::try_from(self.met.len()).unwrap();
+        self.met.push(serde_json::from_str(&stored).unwrap());
         self.numbers.insert(stored, number);
         number
     }
@@ -129,7 +129,7 @@ impl Joins {
             Said::Done(of, chunk) if *of == generation && marked & (1 << place) != 0 => {
                 Some(*chunk)
             }
-            _ => None,
+            Said::Planned(..) | Said::Done(..) | Said::Abandoned(_) | Said::Deleted => None,
         })
     }
 

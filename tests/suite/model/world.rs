@@ -45,6 +45,10 @@ enum Next {
 }
 
 /// An invocation that handles one message.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "what a process remembers, bit by bit"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Handler {
     next: Next,
@@ -460,9 +464,10 @@ impl World {
         let says = |wanted: fn(&Said) -> bool| self.joins.said.iter().any(wanted);
         if says(|said| *said == Said::Deleted) {
             // What writers left that were overtaken by it is `manage`'s to remove, later.
-            return match join.phase {
-                JoinPhase::Deleted => Ok(()),
-                _ => Err("deleted, and still there"),
+            return if join.phase == JoinPhase::Deleted {
+                Ok(())
+            } else {
+                Err("deleted, and still there")
             };
         }
         let newest = { self.joins.said.iter() }
@@ -475,8 +480,8 @@ impl World {
         let given_up = says(|said| matches!(said, Said::Abandoned(_)));
         match join.phase {
             JoinPhase::Ready if !state.said[making] => Err("ready, and never said to be"),
-            JoinPhase::Ready => self.check_finals(state),
-            JoinPhase::Abandoned if given_up => self.check_finals(state),
+            JoinPhase::Ready => Self::check_finals(state),
+            JoinPhase::Abandoned if given_up => Self::check_finals(state),
             JoinPhase::Gathering
             | JoinPhase::Playable
             | JoinPhase::Abandoned
@@ -485,7 +490,7 @@ impl World {
     }
 
     /// What was said to be ready can be played as a whole, of every making.
-    fn check_finals(&self, state: &State) -> Result<(), &'static str> {
+    fn check_finals(state: &State) -> Result<(), &'static str> {
         let texts = state.said.iter().zip(state.media.iter().zip(&state.master));
         for (said, (media, master)) in texts {
             if *said && (*media, *master) != (Text::Final, Text::Final) {

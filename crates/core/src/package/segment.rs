@@ -166,3 +166,18 @@ fn sequence_number(start_pts: i64, timescale: u32) -> u32 {
     let millis = i128::from(start_pts) * 1_000 / i128::from(timescale.max(1));
     u32::try_from(millis.saturating_add(1).max(1)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fragments_are_numbered_by_their_start_in_milliseconds() {
+        assert_eq!(sequence_number(0, 90_000), 1);
+        assert_eq!(sequence_number(90_000, 90_000), 1_001);
+        assert_eq!(sequence_number(180_090, 90_000), 2_002);
+        assert_eq!(sequence_number(-90_000, 90_000), 1);
+        assert_eq!(sequence_number(i64::MAX, 1), u32::MAX);
+        assert_eq!(sequence_number(5, 0), 5_001);
+    }
+}

@@ -505,3 +505,15 @@ fn what_can_end_by_itself_has_a_partition_of_its_own() {
     let different: std::collections::BTreeSet<_> = texts.iter().collect();
     assert_eq!(different.len(), texts.len());
 }
+
+#[test]
+fn a_ticket_lists_its_failures_and_says_what_it_is_about() {
+    let first = exhausted("v00001", None, None);
+    let second = exhausted("v00002", None, None);
+    let ticket = ticket_of(&first).join(&second.failure);
+    let keys: Vec<String> = ticket.failure_keys().collect();
+    assert_eq!(keys, [first.failure.sort_key(), second.failure.sort_key()]);
+    assert!(keys[0].starts_with("work#v00001#"), "{keys:?}");
+    let subject = words::subject(&ticket);
+    assert_eq!(subject, format!("[CatTube] {}", words::headline(&ticket)));
+}

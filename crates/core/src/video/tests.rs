@@ -416,3 +416,15 @@ proptest! {
         prop_assert_eq!(left, right);
     }
 }
+
+#[test]
+fn an_answer_settles_the_question_of_its_own_making() {
+    let video = after(&[planned(1), exhausted(1)]);
+    assert!(video.needs_attention.is_some());
+    let other = then(video.clone(), answered(2, Answer::Retry));
+    assert!(other.needs_attention.is_some());
+    for answer in [Answer::Retry, Answer::GiveUp] {
+        let settled = then(video.clone(), answered(1, answer));
+        assert_eq!(settled.needs_attention, None);
+    }
+}

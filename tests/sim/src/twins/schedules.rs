@@ -38,13 +38,13 @@ fn second(name: &str) -> String {
 impl State {
     /// Sets a deadline as the adapter does: what stands under its name may be about to delete
     /// itself, so another stands beside it.
-    fn set_deadline(&mut self, deadline: Deadline, to: QueueId) {
+    fn set_deadline(&mut self, deadline: &Deadline, to: QueueId) {
         let name = if self.schedules.set.contains_key(&deadline.name) {
             second(&deadline.name)
         } else {
             deadline.name.clone()
         };
-        self.write_schedule(name, &deadline, to);
+        self.write_schedule(name, deadline, to);
     }
 
     /// Puts off what stands of a deadline.
@@ -136,7 +136,7 @@ impl SimScheduler {
 impl Scheduler for SimScheduler {
     async fn set(&self, deadline: Deadline) -> Result<(), PortError> {
         let name = deadline.name.clone();
-        self.call("set", &name, |state| state.set_deadline(deadline, self.to))
+        self.call("set", &name, |state| state.set_deadline(&deadline, self.to))
             .await
     }
 
