@@ -4,4 +4,5 @@
 mod client;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
 mod tickets;

@@ -56,7 +56,7 @@ pub enum Bug {
 pub const BUGS: [(Bug, &[u8]); 16] = [
     (Bug::NobodyAsked, &[1]),
     (Bug::RandomEventIds, &[2]),
-    (Bug::JoinCounts, &[3, 4]),
+    (Bug::JoinCounts, &[2, 3, 4]),
     (Bug::GenerationsMixed, &[4, 5]),
     (Bug::LateSegments, &[5]),
     (Bug::TerminalOverwritten, &[6]),

@@ -110,13 +110,22 @@ pub fn check(
     if upload.is_cancelled_by_client() {
         return cancelled(upload, seen.round, deadline_seconds);
     }
-    // A later attempt has a deadline of its own.
-    if upload.is_over() || attempt < upload.attempt {
+    if upload.is_over() {
         return Checked {
             action: "over",
             state: upload.state,
             event: None,
             again: None,
+        };
+    }
+    if attempt < upload.attempt {
+        // A later attempt has a deadline of its own, unless that deleted itself with an older
+        // one of its name: so there is one in any case.
+        return Checked {
+            action: "of an earlier attempt",
+            state: upload.state,
+            event: None,
+            again: Some(Look::first(upload, found.arrived_bytes(), deadline_seconds)),
         };
     }
     let arrived_bytes = found.arrived_bytes();

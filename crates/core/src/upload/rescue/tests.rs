@@ -123,9 +123,11 @@ fn what_is_over_stays_over() {
 }
 
 #[test]
-fn an_earlier_attempt_is_over_and_the_same_says_the_same() {
+fn an_earlier_attempt_is_looked_at_afresh_and_the_same_says_the_same() {
     let upload = upload(UploadState::Open, 3);
-    assert_eq!(look(&upload, &parts(&[]), 2, 0, 0).event, None);
+    let checked = look(&upload, &parts(&[1]), 2, 0, 4);
+    assert_eq!(checked.event, None);
+    assert_eq!(checked.again, Some(Look::first(&upload, PART, DEADLINE)));
     assert_eq!(resume(&upload, &parts(&[1]), 2), Resume::Over);
     for attempt in [3, 4] {
         let missing = Resume::Missing(vec![2, 3]);
