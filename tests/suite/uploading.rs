@@ -512,7 +512,7 @@ async fn a_deadline_of_an_earlier_attempt_says_nothing() {
         .advance(UPLOAD_DEADLINE + Duration::from_secs(1));
     let said = world.history.len();
     let late = Message::Upload(early[0].body.clone());
-    assert_eq!(world.deliver(&late).await, Ok("over"));
+    assert_eq!(world.deliver(&late).await, Ok("of an earlier attempt"));
     settle(&mut world, &faults, 1).await;
     assert_eq!(world.history.len(), said);
     // The deadline of this attempt stands.
