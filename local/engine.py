@@ -342,9 +342,10 @@ def template_without(cut: list[str], folder: Path) -> Path:
     template["Resources"] = {k: v for k, v in template["Resources"].items() if k not in gone}
     names = re.compile(rf"\b({'|'.join(sorted(gone))})\b")
     template["Outputs"] = {k: v for k, v in template["Outputs"].items() if not names.search(json.dumps(v["Value"]))}
+    # Code and layers are named from the place of what was built.
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = str(BUILD / resource["Properties"]["CodeUri"])
+        for uri in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][uri] = str((BUILD / resource["Properties"][uri]).resolve())
     file = folder / "template.yaml"
     file.write_text(yaml.safe_dump(template, sort_keys=False))
     return file

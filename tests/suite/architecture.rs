@@ -182,7 +182,8 @@ fn every_function_is_one_folder_one_package_one_binary() {
             }
             // `cargo lambda build` would ship any other binary.
             None => assert!(
-                bins.is_empty() || ["cli", "bench", "tests", "tests/sim"].contains(&folder.as_str()),
+                bins.is_empty()
+                    || ["cli", "bench", "tests", "tests/sim"].contains(&folder.as_str()),
                 "{folder}: {bins:?}"
             ),
         }

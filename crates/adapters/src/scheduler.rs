@@ -7,6 +7,7 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
 use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
+use aws_sdk_scheduler::operation::get_schedule::GetScheduleError;
 use aws_sdk_scheduler::operation::update_schedule::UpdateScheduleError;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
@@ -15,11 +16,19 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_contract::Fault;
 use cattube_ports::scheduler::Deadline;
 use cattube_ports::{PortError, Scheduler};
-use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// How often setting a deadline can find that one of its name has just come or gone.
 const MAX_RACES: usize = 3;
+
+/// Schedules that a deadline can have side by side. One that has come deletes itself a moment
+/// later, even if it was replaced meanwhile; so the next is set under another name.
+const NAMES: u32 = 3;
+
+/// A schedule that comes as soon as this is left alone: it may have come when it is replaced.
+const TOO_LATE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Where schedules are kept and whom they wake.
 #[derive(Debug, Clone)]
@@ -102,6 +111,52 @@ impl Schedules {
         Err(failure("set", name, &error))
     }
 
+    /// Whether a schedule stands and comes late enough to be replaced; `None` if none stands.
+    async fn is_replaceable(
+        &self,
+        operation: &'static str,
+        name: &str,
+    ) -> Result<Option<bool>, PortError> {
+        let found = self
+            .client
+            .get_schedule()
+            .group_name(&self.group)
+            .name(name)
+            .send()
+            .await;
+        match found {
+            Ok(schedule) => {
+                let expression = schedule.schedule_expression().unwrap_or_default();
+                Ok(Some(can_be_replaced(expression, Timestamp::now())))
+            }
+            Err(error) => {
+                let gone = error
+                    .as_service_error()
+                    .is_some_and(GetScheduleError::is_resource_not_found_exception);
+                if gone {
+                    return Ok(None);
+                }
+                Err(failure(operation, name, &error))
+            }
+        }
+    }
+
+    /// Sets a deadline under one name; `false` if what stands there is about to come, or to go.
+    async fn try_set(&self, deadline: &Deadline) -> Result<bool, PortError> {
+        for _ in 0..MAX_RACES {
+            if self.create(deadline).await? {
+                return Ok(true);
+            }
+            match self.is_replaceable("set", &deadline.name).await? {
+                Some(true) if self.update("set", deadline).await? => return Ok(true),
+                Some(false) => return Ok(false),
+                // It stood and was gone.
+                Some(true) | None => {}
+            }
+        }
+        Ok(false)
+    }
+
     /// Removes a schedule, if it stands.
     async fn delete(&self, name: &str) -> Result<(), PortError> {
         let removed = self
@@ -146,10 +201,20 @@ fn expression(at: Timestamp) -> String {
     format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
-/// Beside a schedule stands another, for when a deadline is set again by the one that just came:
-/// that one may delete itself after it was replaced.
-fn second(name: &str) -> String {
-    format!("{name}.2")
+/// The names that a deadline's schedules can have.
+fn names(name: &str) -> impl Iterator<Item = String> {
+    let others = (2..=NAMES).map(move |number| format!("{name}.{number}"));
+    std::iter::once(name.to_owned()).chain(others)
+}
+
+/// Whether a schedule comes late enough to be replaced.
+fn can_be_replaced(expression: &str, now: Timestamp) -> bool {
+    let time = expression
+        .strip_prefix("at(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    let at = time.and_then(|time| time.parse::<DateTime>().ok());
+    let at = at.and_then(|at| at.to_zoned(TimeZone::UTC).ok());
+    at.is_some_and(|at| at.timestamp().duration_since(now) > TOO_LATE)
 }
 
 fn window() -> Result<FlexibleTimeWindow, BuildError> {
@@ -193,40 +258,41 @@ where
 #[async_trait]
 impl Scheduler for Schedules {
     async fn set(&self, deadline: Deadline) -> Result<(), PortError> {
-        if self.create(&deadline).await? {
-            return Ok(());
-        }
-        // What stands there may be the one that just came, which deletes itself a moment later.
-        let second = Deadline {
-            name: second(&deadline.name),
-            ..deadline
-        };
-        for _ in 0..MAX_RACES {
-            if self.create(&second).await? || self.update("set", &second).await? {
+        for name in names(&deadline.name) {
+            let named = Deadline {
+                name,
+                ..deadline.clone()
+            };
+            if self.try_set(&named).await? {
                 return Ok(());
             }
-            // It stood and was gone: it has come, or was removed, in between.
         }
         Err(PortError::Schedule {
             operation: "set",
-            name: second.name,
+            name: deadline.name,
             fault: Fault::Transient,
-            reason: "it came and went again and again".to_owned(),
+            reason: "all that stand of it are about to come".to_owned(),
         })
     }
 
     async fn postpone(&self, deadline: Deadline) -> Result<(), PortError> {
-        self.update("postpone", &deadline).await?;
-        let second = Deadline {
-            name: second(&deadline.name),
-            ..deadline
-        };
-        self.update("postpone", &second).await.map(drop)
+        for name in names(&deadline.name) {
+            if self.is_replaceable("postpone", &name).await? == Some(true) {
+                let named = Deadline {
+                    name,
+                    ..deadline.clone()
+                };
+                self.update("postpone", &named).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn remove(&self, name: &str) -> Result<(), PortError> {
-        self.delete(name).await?;
-        self.delete(&second(name)).await
+        for name in names(name) {
+            self.delete(&name).await?;
+        }
+        Ok(())
     }
 }
 
@@ -239,5 +305,26 @@ mod tests {
         let at = |millis| expression(Timestamp::from_millisecond(millis).unwrap());
         assert_eq!(at(1_700_000_000_000), "at(2023-11-14T22:13:20)");
         assert_eq!(at(1_700_000_000_001), "at(2023-11-14T22:13:21)");
+    }
+
+    #[test]
+    fn what_is_about_to_come_is_not_replaced() {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let after = |seconds| {
+            let at = now
+                .saturating_add(SignedDuration::from_secs(seconds))
+                .unwrap();
+            can_be_replaced(&expression(at), now)
+        };
+        assert!(after(61));
+        assert!(!after(60));
+        assert!(!after(-5));
+        assert!(!can_be_replaced("rate(1 hour)", now));
+    }
+
+    #[test]
+    fn a_deadline_has_so_many_names() {
+        let all: Vec<_> = names("job-1").collect();
+        assert_eq!(all, ["job-1", "job-1.2", "job-1.3"]);
     }
 }

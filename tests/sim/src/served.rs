@@ -22,8 +22,9 @@ impl State {
     /// Whether a media object is of a video that is not served any more.
     fn is_gone(&self, key: &str) -> bool {
         let video = key.split('/').nth(2).and_then(|id| id.parse().ok());
+        let is_given_up = video.is_some_and(|video| self.watch.given_up.contains(&video));
         let state = video.and_then(|video| self.state_of(video));
-        matches!(state, Some(VideoState::Deleted | VideoState::Abandoned))
+        is_given_up || matches!(state, Some(VideoState::Deleted | VideoState::Abandoned))
     }
 
     /// Everything that a playlist names is there.

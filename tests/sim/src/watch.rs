@@ -35,6 +35,8 @@ pub struct Watch {
     /// Whose deletion was accepted.
     pub deleted: BTreeSet<VideoId>,
     states: BTreeMap<VideoId, VideoState>,
+    /// What is not served any more, whether or not everybody has heard it.
+    pub(crate) given_up: BTreeSet<VideoId>,
     planned: BTreeMap<(VideoId, u32), (u32, u32)>,
     pub(crate) reports: BTreeSet<String>,
     ready: BTreeMap<(VideoId, u32), EventId>,
@@ -108,6 +110,9 @@ impl State {
                 self.watch
                     .planned
                     .insert((video, planned.generation), counts);
+            }
+            Event::VideoDeleted(_) | Event::VideoAbandoned(_) => {
+                self.watch.given_up.insert(video);
             }
             Event::VideoReady(ready) => self.judge_ready(envelope, ready),
             Event::RetryScheduled(scheduled) => {

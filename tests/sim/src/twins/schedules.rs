@@ -30,27 +30,34 @@ pub struct Schedules {
     sets: u64,
 }
 
-/// The name of the schedule beside a schedule, as the adapter has it.
-fn second(name: &str) -> String {
-    format!("{name}.2")
+/// The names that a deadline's schedules can have, as the adapter has it.
+fn names(name: &str) -> [String; 3] {
+    [name.to_owned(), format!("{name}.2"), format!("{name}.3")]
 }
 
 impl State {
-    /// Sets a deadline as the adapter does: what stands under its name may be about to delete
-    /// itself, so another stands beside it.
-    fn set_deadline(&mut self, deadline: &Deadline, to: QueueId) {
-        let name = if self.schedules.set.contains_key(&deadline.name) {
-            second(&deadline.name)
-        } else {
-            deadline.name.clone()
-        };
-        self.write_schedule(name, deadline, to);
+    /// Whether a schedule stands and comes late enough to be replaced; none if none stands.
+    fn is_replaceable(&self, name: &str) -> Option<bool> {
+        let set = self.schedules.set.get(name)?;
+        Some(set.at > self.now + MINUTE)
+    }
+
+    /// Sets a deadline as the adapter does: what is about to come deletes itself a moment
+    /// later, even if it was replaced meanwhile, so another stands beside it.
+    fn set_deadline(&mut self, deadline: &Deadline, to: QueueId) -> bool {
+        for name in names(&deadline.name) {
+            if self.is_replaceable(&name) != Some(false) {
+                self.write_schedule(name, deadline, to);
+                return true;
+            }
+        }
+        false
     }
 
     /// Puts off what stands of a deadline.
     fn postpone_deadline(&mut self, deadline: &Deadline, to: QueueId) {
-        for name in [deadline.name.clone(), second(&deadline.name)] {
-            if self.schedules.set.contains_key(&name) {
+        for name in names(&deadline.name) {
+            if self.is_replaceable(&name) == Some(true) {
                 self.write_schedule(name, deadline, to);
             }
         }
@@ -110,9 +117,9 @@ impl SimScheduler {
         &self,
         operation: &'static str,
         name: &str,
-        effect: impl FnOnce(&mut State),
+        effect: impl FnOnce(&mut State) -> bool,
     ) -> Result<(), PortError> {
-        let error = |reason| PortError::Schedule {
+        let error = |reason: String| PortError::Schedule {
             operation,
             name: name.to_owned(),
             fault: Cause::Transient,
@@ -123,12 +130,12 @@ impl SimScheduler {
             subject: name,
         };
         let effect = |state: &mut State| {
-            if !state.has(Bug::NoWatchdog) {
-                effect(state);
+            if state.has(Bug::NoWatchdog) || effect(state) {
+                return Ok(());
             }
-            Ok(())
+            Err(error("all that stand of it are about to come".to_owned()))
         };
-        self.port.call(call, error, effect).await
+        self.port.call(call, &error, effect).await
     }
 }
 
@@ -144,14 +151,17 @@ impl Scheduler for SimScheduler {
         let name = deadline.name.clone();
         self.call("postpone", &name, |state| {
             state.postpone_deadline(&deadline, self.to);
+            true
         })
         .await
     }
 
     async fn remove(&self, name: &str) -> Result<(), PortError> {
         self.call("remove", name, |state| {
-            state.schedules.set.remove(name);
-            state.schedules.set.remove(&second(name));
+            for name in names(name) {
+                state.schedules.set.remove(&name);
+            }
+            true
         })
         .await
     }
