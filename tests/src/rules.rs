@@ -11,7 +11,8 @@ use crate::world::MASTERS_BUCKET;
 #[must_use]
 pub fn bus_body(envelope: &Envelope) -> String {
     let detail = envelope.to_detail().unwrap_or(Value::Null);
-    json!({ "detail-type": envelope.event.name(), "detail": detail }).to_string()
+    let name = envelope.event.name();
+    format!(r#"{{"detail-type":"{name}","detail":{detail}}}"#)
 }
 
 /// The body of the message that the rule on S3's events makes.

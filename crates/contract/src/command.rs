@@ -161,13 +161,13 @@ impl CommandMessage {
         };
         let raw: Raw = read_json(body.as_bytes()).map_err(|reason| fail("command", reason))?;
         let command = match raw.command.as_str() {
-            "PlanVideo" => read_value("data", raw.data).map(Command::PlanVideo),
-            "TranscodeChunk" => read_value("data", raw.data).map(Command::TranscodeChunk),
-            "ForwardPlan" => read_value("data", raw.data).map(Command::ForwardPlan),
-            "CheckUpload" => read_value("data", raw.data).map(Command::CheckUpload),
-            "ResumeUpload" => read_value("data", raw.data).map(Command::ResumeUpload),
-            "CheckJob" => read_value("data", raw.data).map(Command::CheckJob),
-            "PurgeVideo" => read_value("data", raw.data).map(Command::PurgeVideo),
+            "PlanVideo" => read_value("data", &raw.data).map(Command::PlanVideo),
+            "TranscodeChunk" => read_value("data", &raw.data).map(Command::TranscodeChunk),
+            "ForwardPlan" => read_value("data", &raw.data).map(Command::ForwardPlan),
+            "CheckUpload" => read_value("data", &raw.data).map(Command::CheckUpload),
+            "ResumeUpload" => read_value("data", &raw.data).map(Command::ResumeUpload),
+            "CheckJob" => read_value("data", &raw.data).map(Command::CheckJob),
+            "PurgeVideo" => read_value("data", &raw.data).map(Command::PurgeVideo),
             _ => Err("command: no such command".to_owned()),
         };
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{ContractError, Event, EventId, OwnerId, VideoId, excerpt, read_json, read_value};
 
@@ -87,7 +87,9 @@ impl Envelope {
         let metadata = serde_json::to_value(&self.metadata).map_err(fail)?;
         let mut tagged = serde_json::to_value(&self.event).map_err(fail)?;
         let data = tagged.get_mut("data").map_or(Value::Null, Value::take);
-        Ok(json!({ "metadata": metadata, "data": data }))
+        let parts = [("metadata", metadata), ("data", data)];
+        let parts = parts.map(|(name, part)| (name.to_owned(), part));
+        Ok(Value::Object(parts.into_iter().collect()))
     }
 
     /// Reads an event from the `detail-type` and `detail` of EventBridge.
@@ -102,7 +104,6 @@ impl Envelope {
         let part = |name: &str| {
             detail
                 .get(name)
-                .cloned()
                 .ok_or_else(|| fail(format!("missing field `{name}`")))
         };
         let metadata = read_value("metadata", part("metadata")?).map_err(fail)?;
@@ -134,6 +135,7 @@ impl Envelope {
 mod tests {
     use super::*;
     use crate::event::{RejectionCode, VideoRejected};
+    use serde_json::json;
 
     fn envelope() -> Envelope {
         let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();

@@ -103,7 +103,7 @@ impl Event {
     ///
     /// # Errors
     /// The path of the field and the reason.
-    pub(crate) fn read(name: &str, data: Value) -> Result<Self, String> {
+    pub(crate) fn read(name: &str, data: &Value) -> Result<Self, String> {
         match name {
             "UploadRequested" => read_value("data", data).map(Self::UploadRequested),
             "UploadFailed" => read_value("data", data).map(Self::UploadFailed),

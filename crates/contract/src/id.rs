@@ -129,25 +129,29 @@ impl EventId {
 
 impl fmt::Display for VideoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", Self::PREFIX, self.0.simple())
+        f.write_str(Self::PREFIX)?;
+        f.write_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 
 impl fmt::Display for OwnerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", Self::PREFIX, self.0.simple())
+        f.write_str(Self::PREFIX)?;
+        f.write_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", Self::PREFIX, self.0.simple())
+        f.write_str(Self::PREFIX)?;
+        f.write_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 
 impl fmt::Display for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", Self::PREFIX, self.0.simple())
+        f.write_str(Self::PREFIX)?;
+        f.write_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod human;
 pub mod id;
 pub mod key;
 pub mod media;
+pub mod message;
 pub mod plan;
 pub mod report;
 pub mod size;
@@ -21,6 +22,7 @@ pub use envelope::{Envelope, Metadata};
 pub use event::Event;
 pub use fault::Fault;
 pub use id::{EventId, OwnerId, TicketId, VideoId};
+pub use message::Message;
 
 /// Why bytes from outside are not what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,10 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 /// # Errors
 /// The path and serde's reason.
 pub fn read_json<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    // To follow the path costs as much as to read: only what is wrong is read by it.
+    if let Ok(value) = serde_json::from_slice(text) {
+        return Ok(value);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| explain(&error))?;
@@ -86,9 +92,12 @@ pub fn read_json<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Strin
 /// As [`read_json`], of a value that is parsed already and stands under `name`.
 pub(crate) fn read_value<T: serde::de::DeserializeOwned>(
     name: &str,
-    value: serde_json::Value,
+    value: &serde_json::Value,
 ) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| format!("{name}.{}", explain(&error)))
+    T::deserialize(value).or_else(|_| {
+        serde_path_to_error::deserialize(value)
+            .map_err(|error| format!("{name}.{}", explain(&error)))
+    })
 }
 
 fn explain<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {

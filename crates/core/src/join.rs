@@ -1,11 +1,13 @@
 //! The join: which chunks of a video are done, and what can be said of it. Chunks are a
 //! set, never a counter: a chunk that two workers finish counts once.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use cattube_contract::Event;
 use cattube_contract::event::{JoinFailed, VideoPlayable, VideoReady};
 use cattube_contract::plan::{ChunkId, Track};
+use cattube_contract::{Event, EventId};
 use serde::{Deserialize, Serialize};
 
 /// How many chunks a plan has.
@@ -50,9 +52,15 @@ pub struct Join {
     /// What was said of the first head, to be said again.
     #[serde(default)]
     pub playable: Option<VideoPlayable>,
+    /// The event that led to that.
+    #[serde(default)]
+    pub playable_by: Option<EventId>,
     /// What was said of the whole, to be said again.
     #[serde(default)]
     pub ready: Option<VideoReady>,
+    /// The event that led to that.
+    #[serde(default)]
+    pub ready_by: Option<EventId>,
     /// The final playlists that a head can be written over: their digests by their keys.
     #[serde(default)]
     pub finals: BTreeMap<String, String>,
@@ -187,36 +195,6 @@ impl Join {
             };
         }
         generation == self.generation
-    }
-
-    /// Whether an event is a chunk's or the plan's of the older making that stands.
-    #[must_use]
-    pub fn is_of_the_standing(&self, event: &Event) -> bool {
-        let generation = match event {
-            Event::VideoPlanned(planned) => planned.generation,
-            Event::ChunkTranscoded(transcoded) => transcoded.generation,
-            Event::UploadRequested(_)
-            | Event::UploadFailed(_)
-            | Event::VideoUploaded(_)
-            | Event::VideoRejected(_)
-            | Event::PlanFailed(_)
-            | Event::ChunkFailed(_)
-            | Event::VideoPlayable(_)
-            | Event::VideoReady(_)
-            | Event::VideoDeleted(_)
-            | Event::VideoAbandoned(_)
-            | Event::RetryScheduled(_)
-            | Event::UploadResumed(_)
-            | Event::UploadAbandoned(_)
-            | Event::UploadCompleted(_)
-            | Event::JoinFailed(_)
-            | Event::RetryRequested(_)
-            | Event::MessageBuried(_)
-            | Event::HumanRequested(_)
-            | Event::HumanAnswered(_)
-            | Event::RetriesExhausted(_) => return false,
-        };
-        { self.standing.as_ref() }.is_some_and(|standing| standing.generation == generation)
     }
 
     /// How many chunks from the first on are done without a gap.

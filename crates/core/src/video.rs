@@ -16,7 +16,7 @@ use cattube_contract::{Fault, Metadata, OwnerId, VideoId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use evolve::master_of;
+pub use evolve::{is_of_a_video, master_of};
 pub use redo::{RedoRefusal, RedoRequest, Redoing};
 pub use removal::{Aftermath, Removal};
 

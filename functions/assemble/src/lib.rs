@@ -14,13 +14,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::key::VideoKeys;
-use cattube_contract::{ContractError, Envelope, Event, Metadata};
+use cattube_contract::{ContractError, Envelope, Event, EventId, Metadata};
 use cattube_core::join::{Join, JoinPhase, JoinStep};
 use cattube_core::playlist::JoinError;
 use cattube_core::storyboard::StoryboardError;
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Table};
-use say::{concerns, news};
+use say::news;
 
 /// The sort key of a video's join.
 const SORT_KEY: &str = "join";
@@ -153,7 +153,7 @@ impl Assembler {
             return Ok("nothing follows");
         }
         let overtaken = *wrote;
-        let step = match (concerns(event, &join), overtaken) {
+        let step = match (join.concerns(event), overtaken) {
             // Of an older making: should this writer die, nobody would look at what it wrote.
             (false, _) => JoinStep::Wait,
             (true, false) => join.step(),
@@ -161,7 +161,8 @@ impl Assembler {
         };
         let writes = step != JoinStep::Wait;
         *wrote |= writes;
-        let (join, action) = match self.carry_out(&keys, step, join.clone()).await {
+        let cause = metadata.event_id;
+        let (join, action) = match self.carry_out(&keys, cause, step, join.clone()).await {
             Ok(done) => done,
             Err(error) if error.is_of_the_chunks() => {
                 let failed = self.failed(&keys, metadata, join, &error).await?;
@@ -171,14 +172,14 @@ impl Assembler {
         };
         self.save(metadata, &before, &join, writes).await?;
         // Seen before: the try that wrote this may have ended before it was published.
-        let again = join == before.join && concerns(event, &join);
-        if again || overtaken || writes {
+        let seen = join == before.join && join.concerns(event);
+        if seen || overtaken || writes {
             self.restore_finals(&keys, &join).await?;
         }
         if overtaken || join.is_of_the_standing(event) {
             self.restore_standing(&keys, &join).await?;
         }
-        let news = news(&before.join, &join, again);
+        let news = news(&before.join, &join, envelope, seen);
         self.publish(metadata, join.generation, news).await?;
         Ok(action)
     }
@@ -191,17 +192,18 @@ impl Assembler {
         event: &Event,
         join: Join,
     ) -> Result<Join, AssembleError> {
-        let planned = matches!(event, Event::VideoPlanned(_)) && concerns(event, &join);
+        let planned = matches!(event, Event::VideoPlanned(_)) && join.concerns(event);
         if planned && join.is_gathering() {
             return Ok(join.found(self.reported(keys).await?));
         }
         Ok(join)
     }
 
-    /// Writes what a step asks for; gives the join after it.
+    /// Writes what a step asks for because of the event `cause`; gives the join after it.
     async fn carry_out(
         &self,
         keys: &VideoKeys,
+        cause: EventId,
         step: JoinStep,
         mut join: Join,
     ) -> Result<(Join, &'static str), AssembleError> {
@@ -210,12 +212,16 @@ impl Assembler {
             JoinStep::PublishHead(head) => {
                 let playable = self.write_head(keys, head).await?;
                 // Later, longer heads are no news: the playlist says how long it is.
-                join.playable.get_or_insert(playable);
+                if join.playable.is_none() {
+                    join.playable = Some(playable);
+                    join.playable_by = Some(cause);
+                }
                 "head published"
             }
             JoinStep::Finish => {
                 let written = self.write_final(keys).await?;
                 join.ready = Some(written.ready);
+                join.ready_by = Some(cause);
                 join.finals = written.playlists;
                 "finished"
             }

@@ -8,56 +8,34 @@ use cattube_core::join::{Join, JoinFailure};
 
 use crate::{AssembleError, Assembler};
 
-/// What is to be said, each with its attempt: what is new, or all that stands if the same was
-/// seen before.
-pub(crate) fn news(before: &Join, join: &Join, again: bool) -> Vec<(u32, Event)> {
+/// What is to be said after `envelope`, each with its attempt: what is new, and what stands
+/// already to whoever may have missed it, if the event was `seen` before.
+pub(crate) fn news(
+    before: &Join,
+    join: &Join,
+    envelope: &Envelope,
+    seen: bool,
+) -> Vec<(u32, Event)> {
+    let again = |by| seen && Join::says_again(by, envelope);
     // Playable and ready are one fact a generation, whichever chunk happened to be the last.
     let mut news = Vec::new();
     if let Some(playable) = &join.playable
-        && (again || before.playable.as_ref() != Some(playable))
+        && (again(join.playable_by) || before.playable.as_ref() != Some(playable))
         && join.ready.is_none()
     {
         news.push((1, Event::VideoPlayable(playable.clone())));
     }
     if let Some(ready) = &join.ready
-        && (again || before.ready.as_ref() != Some(ready))
+        && (again(join.ready_by) || before.ready.as_ref() != Some(ready))
     {
         news.push((1, Event::VideoReady(ready.clone())));
     }
     if let Some(failure) = &join.failure
-        && (again || before.failure.as_ref() != Some(failure))
+        && (seen || before.failure.as_ref() != Some(failure))
     {
         news.push((failure.attempt, Event::JoinFailed(failure.said.clone())));
     }
     news
-}
-
-/// Whether an event is of the generation that the join is about.
-pub(crate) fn concerns(event: &Event, join: &Join) -> bool {
-    match event {
-        Event::VideoPlanned(planned) => planned.generation == join.generation,
-        Event::ChunkTranscoded(transcoded) => transcoded.generation == join.generation,
-        Event::UploadRequested(_)
-        | Event::UploadFailed(_)
-        | Event::VideoUploaded(_)
-        | Event::VideoRejected(_)
-        | Event::PlanFailed(_)
-        | Event::ChunkFailed(_)
-        | Event::VideoPlayable(_)
-        | Event::VideoReady(_)
-        | Event::VideoDeleted(_)
-        | Event::RetryScheduled(_)
-        | Event::UploadResumed(_)
-        | Event::UploadAbandoned(_)
-        | Event::UploadCompleted(_)
-        | Event::JoinFailed(_)
-        | Event::RetryRequested(_)
-        | Event::VideoAbandoned(_)
-        | Event::MessageBuried(_)
-        | Event::HumanRequested(_)
-        | Event::HumanAnswered(_)
-        | Event::RetriesExhausted(_) => false,
-    }
 }
 
 impl Assembler {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::Answer;
 use cattube_contract::{
-    Command, CommandMessage, ContractError, Envelope, Event, Metadata, OwnerId, VideoId,
+    Command, CommandMessage, ContractError, Envelope, Event, Message, Metadata, OwnerId, VideoId,
 };
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
@@ -99,20 +99,27 @@ impl MessageHandler for Catalogue {
     type Error = ManageError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, ManageError> {
-        let shape = serde_json::from_str::<Value>(body);
-        if shape.is_ok_and(|shape| shape.get("command").is_some()) {
-            return self.obey(&CommandMessage::parse(body)?).await;
-        }
-        let envelope = Envelope::parse_bus_event(body)?;
-        let Envelope { metadata, event } = &envelope;
-        if metadata.hop > MAX_HOPS {
+        let message = Message::parse(body)?;
+        if message.hop() > MAX_HOPS {
             return Err(ManageError::Hops);
         }
+        match message {
+            Message::Command(message) => self.obey(&message).await,
+            Message::Event(envelope) => self.hear(&envelope).await,
+        }
+    }
+}
+
+impl Catalogue {
+    async fn hear(&self, envelope: &Envelope) -> Result<Outcome, ManageError> {
+        let Envelope { metadata, event } = envelope;
         if metadata.video_id == VideoId::NONE {
             return Ok(Outcome::of("of no video", metadata));
         }
-        self.note(&envelope).await?;
-        let video = self.record(&envelope).await?;
+        self.note(envelope).await?;
+        let Some(video) = self.record(envelope).await? else {
+            return Ok(Outcome::of("of no known video", metadata));
+        };
         let mut action = "recorded";
         if self.clear_up(metadata, &video, event).await? {
             action = "purged";
@@ -124,15 +131,10 @@ impl MessageHandler for Catalogue {
         }
         Ok(Outcome::of(action, metadata))
     }
-}
 
-impl Catalogue {
     /// The only commands here are those that the function told itself.
     async fn obey(&self, message: &CommandMessage) -> Result<Outcome, ManageError> {
         let CommandMessage { metadata, command } = message;
-        if metadata.hop > MAX_HOPS {
-            return Err(ManageError::Hops);
-        }
         let Command::PurgeVideo(purge) = command else {
             return Err(ManageError::Command);
         };

@@ -2,7 +2,7 @@
 //! video's timeline.
 
 use cattube_contract::{Envelope, Event, Fault, OwnerId, VideoId};
-use cattube_core::video::Video;
+use cattube_core::video::{Video, is_of_a_video};
 use cattube_ports::PortError;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -29,11 +29,11 @@ fn timeline_key(envelope: &Envelope, first_at: Timestamp) -> String {
 impl Catalogue {
     /// Adds the event to the timeline, once.
     pub(crate) async fn note(&self, envelope: &Envelope) -> Result<(), ManageError> {
-        let detail = envelope.to_detail()?;
+        let mut detail = envelope.to_detail()?;
         let entry = TimelineEntry {
             name: envelope.event.name().to_owned(),
             metadata: envelope.metadata.clone(),
-            data: detail.get("data").cloned().unwrap_or(Value::Null),
+            data: detail.get_mut("data").map_or(Value::Null, Value::take),
         };
         let partition = envelope.metadata.video_id.to_string();
         let first_at = self.first_at(&partition, envelope).await?;
@@ -139,15 +139,16 @@ impl Catalogue {
         Err(ManageError::Races { video })
     }
 
-    /// Moves the record forward by an event.
-    pub(crate) async fn record(&self, envelope: &Envelope) -> Result<Video, ManageError> {
+    /// Moves the record forward by an event; none if there is no record and the event does not
+    /// prove that there is a video.
+    pub(crate) async fn record(&self, envelope: &Envelope) -> Result<Option<Video>, ManageError> {
         let metadata = &envelope.metadata;
         let evolve = |before: Option<Video>| {
-            let before = before.unwrap_or_else(|| Video::new(metadata));
-            let after = before.evolve(envelope);
-            (Some(after.clone()), after)
+            let known =
+                before.or_else(|| is_of_a_video(&envelope.event).then(|| Video::new(metadata)));
+            (known.map(|video| video.evolve(envelope)), ())
         };
-        let (_, video) = self
+        let (video, ()) = self
             .change(metadata.owner_id, metadata.video_id, evolve)
             .await?;
         Ok(video)

@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::{
-    Command, CommandMessage, ContractError, Envelope, Event, Metadata, read_json,
+    Command, CommandMessage, ContractError, Envelope, Event, Message, Metadata,
 };
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Queue, Scheduler};
@@ -43,9 +43,6 @@ pub enum RetryError {
         /// Its name.
         queue: String,
     },
-    /// The body is neither an event nor a command.
-    #[error("message: {0}")]
-    Message(String),
     /// Something does not parse or serialise.
     #[error(transparent)]
     Contract(#[from] ContractError),
@@ -87,20 +84,17 @@ impl MessageHandler for Retry {
     type Error = RetryError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, RetryError> {
-        let shape: serde_json::Value = read_json(body.as_bytes()).map_err(RetryError::Message)?;
-        if shape.get("command").is_some() {
-            let message = CommandMessage::parse(body)?;
-            if message.metadata.hop > MAX_HOPS {
-                return Err(RetryError::Hops);
-            }
-            return self.handle_command(message).await;
-        }
-        let envelope = Envelope::parse_bus_event(body)?;
-        if envelope.metadata.hop > MAX_HOPS {
+        let message = Message::parse(body)?;
+        if message.hop() > MAX_HOPS {
             return Err(RetryError::Hops);
         }
-        let action = self.handle_event(&envelope).await?;
-        Ok(Outcome::of(action, &envelope.metadata))
+        match message {
+            Message::Command(message) => self.handle_command(message).await,
+            Message::Event(envelope) => {
+                let action = self.handle_event(&envelope).await?;
+                Ok(Outcome::of(action, &envelope.metadata))
+            }
+        }
     }
 
     async fn handle_from(&self, source: &str, body: &str) -> Result<Outcome, RetryError> {

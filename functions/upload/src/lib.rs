@@ -43,9 +43,6 @@ pub enum UploadError {
     /// The queue brought a command for somebody else.
     #[error("no command for `upload`")]
     Command,
-    /// The body is neither an event nor a command.
-    #[error("message: {0}")]
-    Message(String),
     /// Something does not parse or serialise.
     #[error(transparent)]
     Contract(#[from] ContractError),

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use cattube_contract::command::CheckUpload;
 use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{UploadFailed, UploadResumed};
-use cattube_contract::{
-    Command, CommandMessage, Envelope, Event, Fault, Metadata, VideoId, read_json,
-};
+use cattube_contract::{Command, CommandMessage, Event, Fault, Message, Metadata, VideoId};
 use cattube_core::upload::{self, Look, Resume, Upload, UploadState};
 use cattube_ports::outcome::MessageHandler;
 use cattube_ports::scheduler::Deadline;
@@ -23,29 +21,17 @@ impl MessageHandler for Uploads {
     type Error = UploadError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, UploadError> {
-        let shape: serde_json::Value = read_json(body.as_bytes()).map_err(UploadError::Message)?;
-        if shape.get("command").is_some() {
-            let CommandMessage { metadata, command } = CommandMessage::parse(body)?;
-            if metadata.hop > MAX_HOPS {
-                return Err(UploadError::Hops);
-            }
-            let action = match command {
-                Command::CheckUpload(seen) => self.check(&metadata, &seen).await?,
-                Command::ResumeUpload(_) => self.resume(&metadata).await?,
-                Command::PlanVideo(_)
-                | Command::TranscodeChunk(_)
-                | Command::ForwardPlan(_)
-                | Command::CheckJob(_)
-                | Command::PurgeVideo(_) => return Err(UploadError::Command),
-            };
-            return Ok(Outcome::of(action, &metadata));
-        }
-        let envelope = Envelope::parse_bus_event(body)?;
-        if envelope.metadata.hop > MAX_HOPS {
+        let message = Message::parse(body)?;
+        if message.hop() > MAX_HOPS {
             return Err(UploadError::Hops);
         }
-        let action = self.hear(&envelope).await?;
-        Ok(Outcome::of(action, &envelope.metadata))
+        let (action, metadata) = match message {
+            Message::Command(CommandMessage { metadata, command }) => {
+                (self.obey(&metadata, command).await?, metadata)
+            }
+            Message::Event(envelope) => (self.hear(&envelope).await?, envelope.metadata),
+        };
+        Ok(Outcome::of(action, &metadata))
     }
 }
 
@@ -62,6 +48,22 @@ fn in_attempt(metadata: &Metadata, attempt: u32) -> Metadata {
 }
 
 impl Uploads {
+    async fn obey(
+        &self,
+        metadata: &Metadata,
+        command: Command,
+    ) -> Result<&'static str, UploadError> {
+        match command {
+            Command::CheckUpload(seen) => self.check(metadata, &seen).await,
+            Command::ResumeUpload(_) => self.resume(metadata).await,
+            Command::PlanVideo(_)
+            | Command::TranscodeChunk(_)
+            | Command::ForwardPlan(_)
+            | Command::CheckJob(_)
+            | Command::PurgeVideo(_) => Err(UploadError::Command),
+        }
+    }
+
     /// Sets the deadline of an upload, in place of any that is set. `cause` has its attempt.
     pub(crate) async fn look_again(&self, cause: &Metadata, look: Look) -> Result<(), UploadError> {
         let now = self.clock.now();

@@ -13,6 +13,7 @@ use cattube_contract::{
     Command, CommandMessage, Envelope, Event, EventId, Metadata, OwnerId, VideoId,
 };
 use cattube_core::upload::{Upload, UploadRequest, UploadState};
+use cattube_core::video::is_of_a_video;
 use cattube_ports::encoder::EncoderExit;
 use cattube_ports::fakes::{FaultPlan, MemoryEncoder, RunFiles};
 use cattube_ports::objects::{NewObject, ObjectHead};
@@ -341,15 +342,16 @@ pub async fn check_kept(world: &World, sample: &Sample) {
         if CommandMessage::parse(&body).is_ok() {
             continue;
         }
-        let metadata = Envelope::parse_bus_event(&body).unwrap().metadata;
+        let Envelope { metadata, event } = Envelope::parse_bus_event(&body).unwrap();
         let (owner, video) = (metadata.owner_id.to_string(), metadata.video_id.to_string());
         let kept = if sample.function == "assemble" {
             world.assemble.table.load(&video, "join").await
         } else {
             world.manage.table.load(&owner, &video).await
         };
-        // What is of no video makes no record.
-        let of_a_video = metadata.video_id != VideoId::NONE;
+        // What proves no video makes no record.
+        let is_first = sample.function == "assemble" || is_of_a_video(&event);
+        let of_a_video = metadata.video_id != VideoId::NONE && is_first;
         assert_eq!(kept.unwrap().is_some(), of_a_video, "{}", sample.name);
     }
 }

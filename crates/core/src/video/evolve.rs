@@ -219,3 +219,13 @@ pub fn master_of(event: &Event) -> Option<&MasterLocation> {
         | Event::HumanAnswered(_) => None,
     }
 }
+
+/// Whether an event proves that there is a video. A deadline is set before its upload is
+/// granted: what is said of such a message, and asked about it, may be about no video at all.
+#[must_use]
+pub fn is_of_a_video(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::MessageBuried(_) | Event::HumanRequested(_) | Event::HumanAnswered(_)
+    )
+}
