@@ -1,5 +1,9 @@
 //! The whole way on the real engine: `sam deploy` of template.yaml, real ffmpeg, the real AWS
 //! CLI, the client, and every command that the README names. One engine for all scenarios.
+//!
+//! While one of them is written: `E2E_ONLY=poison cargo test -p cattube-tests --test cattube --
+//! end_to_end` leaves out those whose name does not hold that word. What goes on later goes by the
+//! name that it began with.
 
 mod broken;
 mod by_hand;
@@ -22,6 +26,7 @@ mod twice;
 mod uploads;
 
 use std::any::Any;
+use std::env;
 use std::io::Write;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,14 +51,34 @@ fn free_port(first: u16) -> u16 {
 }
 
 /// Runs scenarios by name and remembers which failed, and why.
-#[derive(Default)]
 struct Scenarios {
+    /// A part of the names of those that are wanted; none if all are.
+    only: Option<String>,
+    wanted: u32,
     failures: Vec<String>,
 }
 
 impl Scenarios {
-    /// Runs one; `None` if it failed, which does not keep the others from running.
+    fn new() -> Self {
+        Self {
+            only: env::var("E2E_ONLY").ok(),
+            wanted: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Runs one, if it is wanted; `None` if it is not, or if it failed.
     fn run<T>(&mut self, name: &str, scenario: impl FnOnce() -> T) -> Option<T> {
+        if self.only.as_ref().is_some_and(|part| !name.contains(part)) {
+            return None;
+        }
+        self.wanted += 1;
+        self.always(name, scenario)
+    }
+
+    /// Runs what every other stands on, or what another began; `None` if it failed, which does
+    /// not keep the others from running.
+    fn always<T>(&mut self, name: &str, scenario: impl FnOnce() -> T) -> Option<T> {
         let start = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(scenario));
         let seconds = start.elapsed().as_secs_f32();
@@ -80,9 +105,9 @@ fn words(reason: &(dyn Any + Send)) -> &str {
 
 #[test]
 fn end_to_end() {
-    let mut all = Scenarios::default();
+    let mut all = Scenarios::new();
     let port = free_port(FIRST_PORT);
-    let stage = all.run("the engine starts and is deployed to", || {
+    let stage = all.always("the engine starts and is deployed to", || {
         Stage::set(NAME, port)
     });
     if let Some(stage) = &stage {
@@ -91,15 +116,16 @@ fn end_to_end() {
         all.run("without `retry` and `notify`", || {
             optional::without(BARE, port, &stage.clips);
         });
-        all.run("nothing is left behind by that", || {
+        all.always("nothing is left behind by that", || {
             idle::nothing_is_left(BARE, port);
         });
     }
     drop(stage);
-    all.run("nothing is left behind", || {
+    all.always("nothing is left behind", || {
         idle::nothing_is_left(NAME, port);
     });
     let failures = all.failures;
+    assert!(all.wanted > 0, "no scenario is called {:?}", all.only);
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
@@ -120,7 +146,7 @@ fn play_out(all: &mut Scenarios, stage: &Stage) {
         all.run(name, || scenario(stage));
     }
     if let Some(broken) = all.run("ffmpeg begins to go wrong", || broken::begin(stage)) {
-        all.run(
+        all.always(
             "it hangs, dies, lies, finds no space; then it is mended",
             || {
                 broken::end(stage, &broken);
@@ -161,7 +187,7 @@ fn play_out(all: &mut Scenarios, stage: &Stage) {
 /// Runs the second half of what has begun.
 fn follow<T>(all: &mut Scenarios, name: &str, begun: Option<T>, scenario: impl FnOnce(&T)) {
     if let Some(begun) = begun {
-        all.run(name, || scenario(&begun));
+        all.always(name, || scenario(&begun));
     }
 }
 

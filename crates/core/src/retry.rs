@@ -140,6 +140,8 @@ pub enum Judgement {
 pub enum Reminder {
     /// Nothing: the video was deleted, or a newer making has taken over.
     Over,
+    /// A person said to try again, and it gets on: the question is watched on.
+    Wait,
     /// All of it is made, which nobody heard: it is queued again, so that it is said again.
     Requeue,
     /// The question or its answer may have been lost: a person is asked once more.
@@ -151,14 +153,22 @@ pub enum Reminder {
     Enough,
 }
 
-/// Decides on a job that a person was `asked` about so often.
+/// Decides on a job that a person was `asked` about so often. `seen` is how far it was then.
 #[must_use]
-pub fn judge_reminder(policy: Policy, progress: Progress, asked: u32) -> Reminder {
+pub fn judge_reminder(
+    policy: Policy,
+    progress: Progress,
+    seen: Option<u32>,
+    asked: u32,
+) -> Reminder {
     if !progress.has_master || progress.is_superseded {
         return Reminder::Over;
     }
     if progress.is_complete() {
         return Reminder::Requeue;
+    }
+    if progress.reports_seen() > seen {
+        return Reminder::Wait;
     }
     if asked >= policy.max_attempts {
         return Reminder::Enough;
@@ -335,15 +345,18 @@ mod tests {
     fn a_question_is_repeated_so_often_and_not_at_all_when_it_is_needless() {
         let unfinished = progress(Some(9), 4);
         let mut asked = 1;
-        while let Reminder::AskAgain { asked: next } = judge_reminder(POLICY, unfinished, asked) {
+        while let Reminder::AskAgain { asked: next } =
+            judge_reminder(POLICY, unfinished, Some(4), asked)
+        {
             assert_eq!(next, asked + 1);
             asked = next;
         }
-        let judged = judge_reminder(POLICY, unfinished, asked);
+        let judged = judge_reminder(POLICY, unfinished, Some(4), asked);
         assert_eq!((judged, asked), (Reminder::Enough, POLICY.max_attempts));
-        let judge = |progress| judge_reminder(POLICY, progress, 1);
+        let judge = |progress| judge_reminder(POLICY, progress, Some(4), 1);
         assert_eq!(judge(progress(None, 0)), Reminder::AskAgain { asked: 2 });
         assert_eq!(judge(progress(Some(9), 9)), Reminder::Requeue);
+        assert_eq!(judge(progress(Some(9), 5)), Reminder::Wait);
         let deleted = Progress {
             has_master: false,
             ..progress(Some(9), 9)

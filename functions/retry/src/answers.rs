@@ -57,7 +57,6 @@ impl Retry {
         };
         let watch = next.follow("CheckJob", &[&generation], now);
         self.watch_again(watch, job.generation, Some(&job)).await?;
-        self.remind_no_more(answer, job.generation).await?;
         let id = format!("{}-{generation}-{}", next.video_id, next.attempt);
         let plan = next.follow("PlanVideo", &[&generation], now);
         self.queue_job(&plan, job, id).await?;
@@ -74,7 +73,6 @@ impl Retry {
         let now = self.clock.now();
         let watch = next.follow("CheckJob", &[&generation], now);
         self.watch_again(watch, work.generation, None).await?;
-        self.remind_no_more(answer, work.generation).await?;
         let metadata = next.follow("TranscodeChunk", &[&generation, &chunk], now);
         let command = Command::TranscodeChunk(Box::new(work.clone()));
         let message = outgoing(&metadata, command, Duration::ZERO)?;

@@ -140,7 +140,9 @@ impl Retry {
         Ok(self.scheduler.set(deadline).await?)
     }
 
-    /// Sets the deadline of a job that is tried again: `metadata` is that of its message.
+    /// Sets the deadline of a job that is tried again on a person's word: `metadata` is that of
+    /// its message. That of the question is put off and stays: a failure of the attempts before
+    /// that comes late takes the job's away.
     pub(crate) async fn watch_again(
         &self,
         metadata: Metadata,
@@ -150,6 +152,7 @@ impl Retry {
         let Some((job, seen)) = self.job(&metadata, generation, job).await? else {
             return Ok(());
         };
+        self.remind(&metadata, job.clone(), seen, 1).await?;
         self.watch(metadata, job, seen).await
     }
 

@@ -62,16 +62,21 @@ impl Retry {
         Ok(self.scheduler.remove(&name).await?)
     }
 
-    /// The deadline of a question has come: nothing of the job has ended or begun anew since.
+    /// The deadline of a question has come: the job has not ended since.
     pub(crate) async fn check_asked(
         &self,
         metadata: &Metadata,
         check: CheckJob,
     ) -> Result<&'static str, RetryError> {
         let progress = self.progress(metadata, &check.job).await?;
-        match judge_reminder(POLICY, progress, check.asked) {
+        match judge_reminder(POLICY, progress, check.reports_seen, check.asked) {
             Reminder::Over => Ok("over"),
             Reminder::Enough => Ok("asked often enough"),
+            Reminder::Wait => {
+                let seen = progress.reports_seen();
+                self.remind(metadata, check.job, seen, check.asked).await?;
+                Ok("watched on")
+            }
             Reminder::Requeue => {
                 let seen = progress.reports_seen();
                 self.queue_again(metadata, check.job, metadata.attempt, seen)

@@ -6,6 +6,7 @@ use cattube_contract::event::{Stage, UploadAbandoned, UploadFailed};
 use cattube_contract::{Command, Event, Metadata};
 
 use crate::failure::{Failure, outgoing};
+use crate::work::SCHEDULED;
 use crate::{Retry, RetryError};
 
 impl Retry {
@@ -34,9 +35,10 @@ impl Retry {
         };
         let next = failure.next("ResumeUpload", attempt, self.clock.now());
         let command = Command::ResumeUpload(ResumeUpload {});
+        self.schedule(&failure, attempt, delay).await?;
         self.uploads
             .send(&[outgoing(&next, command, delay)?])
             .await?;
-        self.schedule(&failure, attempt, delay).await
+        Ok(SCHEDULED)
     }
 }

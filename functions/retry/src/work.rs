@@ -10,6 +10,9 @@ use cattube_core::retry::job_deadline_name;
 use crate::failure::{Failure, outgoing};
 use crate::{Retry, RetryError};
 
+/// What the log calls it.
+pub(crate) const SCHEDULED: &str = "retry scheduled";
+
 impl Retry {
     pub(crate) async fn after_plan(
         &self,
@@ -60,8 +63,9 @@ impl Retry {
         let message = outgoing(&metadata, Command::ForwardPlan(job.clone()), delay)?;
         self.postpone(&metadata, failure.generation, Some(job), delay)
             .await?;
+        self.schedule(failure, attempt, delay).await?;
         self.own.send(&[message]).await?;
-        self.schedule(failure, attempt, delay).await
+        Ok(SCHEDULED)
     }
 
     pub(crate) async fn after_chunk(
@@ -87,8 +91,9 @@ impl Retry {
         let message = outgoing(&metadata, command, delay)?;
         self.postpone(&metadata, failure.generation, None, delay)
             .await?;
+        self.schedule(&failure, attempt, delay).await?;
         self.chunks.send(&[message]).await?;
-        self.schedule(&failure, attempt, delay).await
+        Ok(SCHEDULED)
     }
 
     /// Puts a job whose delay is over on the `jobs` queue, as a new message of its attempt.
@@ -116,19 +121,22 @@ impl Retry {
         Ok(self.jobs.send(&[message]).await?)
     }
 
+    /// Says that work is tried again, before it is: the event is the same however often it is
+    /// said, but every command is work. While the bus is away, a failure that comes again and
+    /// again would otherwise send its command each time, and each of those would fail.
     pub(crate) async fn schedule(
         &self,
         failure: &Failure<'_>,
         next_attempt: u32,
         delay: Duration,
-    ) -> Result<&'static str, RetryError> {
+    ) -> Result<(), RetryError> {
         let event = failure.scheduled(next_attempt, delay);
         self.state(failure.metadata, &failure.subject(), event)
-            .await?;
-        Ok("retry scheduled")
+            .await
     }
 
-    /// Says that a person has to help. The job is not watched any more, the question is.
+    /// Says that a person has to help. The job is not watched any more, the question is; a job
+    /// that is not known, since its plan is not written yet, keeps its deadline.
     pub(crate) async fn give_up(&self, failure: &Failure<'_>) -> Result<&'static str, RetryError> {
         let Failure {
             metadata,
@@ -139,13 +147,17 @@ impl Retry {
             Some(FailedWork::Plan(job)) => Some(job),
             Some(FailedWork::Chunk(_) | FailedWork::Message { .. }) | None => None,
         };
-        if let Some((job, seen)) = self.job(metadata, generation, known).await? {
+        let job = self.job(metadata, generation, known).await?;
+        let is_known = job.is_some();
+        if let Some((job, seen)) = job {
             self.remind(metadata, job, seen, 1).await?;
         }
         let event = failure.exhausted();
         self.state(metadata, &failure.subject(), event).await?;
-        let name = job_deadline_name(metadata.video_id, generation);
-        self.scheduler.remove(&name).await?;
+        if is_known {
+            let name = job_deadline_name(metadata.video_id, generation);
+            self.scheduler.remove(&name).await?;
+        }
         Ok("retries exhausted")
     }
 }

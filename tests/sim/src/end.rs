@@ -1,5 +1,7 @@
 //! What is asserted when a run has come to rest.
 
+use std::collections::BTreeSet;
+
 use cattube_contract::key::{MasterKey, media_prefix, work_prefix};
 use cattube_contract::{Event, VideoId};
 use cattube_core::video::{Video, VideoState};
@@ -129,12 +131,22 @@ impl State {
         let accepted = self.watch.accepted.iter();
         let states = accepted.map(|(video, accepted)| {
             let record = self.record(*video, accepted);
+            // Its newest generation may be told by an event that the bus lost at first.
+            let served = |record: &Video| record.ready.as_ref().map(|ready| ready.generation);
             format!(
                 "{video} {:?}",
-                record.map(|record| (record.state, record.generation))
+                record.map(|record| (record.state, served(&record)))
             )
         });
+        // Of a file whose every event was lost nobody knew: it goes when it is heard of.
+        let unknown = self.watch.accepted.iter().filter_map(|(video, accepted)| {
+            let record = self.record(*video, accepted)?;
+            let is_unknown = record.state == VideoState::Deleted && record.master_key.is_none();
+            accepted.drop_key.clone().filter(|_| is_unknown)
+        });
+        let unknown: BTreeSet<String> = unknown.collect();
         let keys = self.media.objects.keys().chain(self.masters.objects.keys());
+        let keys = keys.filter(|key| !unknown.contains(*key));
         states.chain(keys.cloned()).collect()
     }
 

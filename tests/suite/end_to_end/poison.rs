@@ -22,14 +22,13 @@ const NEIGHBOURS_SECONDS: &str = "15";
 /// And then: it is to come five times soon.
 const SOON_SECONDS: &str = "1";
 
-/// The outputs that name every queue that a function reads, dead letters apart; but for that of
-/// `notify`, which buries its own: `asking.rs` holds that in process.
+/// The outputs that name every queue that a function reads, dead letters apart.
 fn queues() -> Vec<String> {
     let template = template();
     let queues = resources(&template, "AWS::SQS::Queue");
     let names = queues
         .iter()
-        .filter(|(name, queue)| **name != "NotifyQueue" && queue.get("RedrivePolicy").is_some());
+        .filter(|(_, queue)| queue.get("RedrivePolicy").is_some());
     names.map(|(name, _)| format!("{name}Url")).collect()
 }
 
@@ -94,7 +93,7 @@ fn redrive(args: &[&str]) -> String {
 
 pub fn everywhere(stage: &Stage) {
     let queues = queues();
-    assert!(queues.len() >= 8, "{queues:?}");
+    assert!(queues.len() >= 9, "{queues:?}");
     let hurried = Hurried::new(stage, &queues, NEIGHBOURS_SECONDS);
     for queue in &queues {
         stage.engine.send(queue, &poison(queue), Some("poison"));
