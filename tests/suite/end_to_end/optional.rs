@@ -22,8 +22,11 @@ pub fn without(name: &str, port: u16, clips: &Clips) {
         without: OPTIONAL,
     };
     let engine = Engine::start(name, port, setup);
-    for part in ["Retry", "Notify"] {
-        assert!(!engine.has_output(&format!("{part}Function")), "{part}");
+    let list = ["lambda", "list-functions", "--output", "text"];
+    let functions = engine.aws(&[&list[..], &["--query", "Functions[].FunctionName"]].concat());
+    assert!(functions.contains("-manage"), "{functions}");
+    for part in OPTIONAL {
+        assert!(!functions.contains(&format!("-{part}")), "{functions}");
     }
     let token = engine.token(OWNER, &[]);
     let client = Client::new(engine.fact("/api_url"), &token, Retry::default());
