@@ -1,13 +1,17 @@
 //! What a dead letter tells of itself. Whatever its bytes are, it is told of: this must never
 //! refuse one.
 
-use cattube_contract::envelope::MAX_HOPS;
+use cattube_contract::envelope::{MAX_HOPS, SCHEMA};
+use cattube_contract::event::MessageBuried;
 use cattube_contract::key::MasterKey;
 use cattube_contract::{
     CommandMessage, ContractError, Envelope, Event, EventId, Metadata, OwnerId, VideoId, excerpt,
     read_json,
 };
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::digest::sha256_hex;
 
 /// The longest body that is told on the bus, as JSON; EventBridge takes 256 KiB an entry.
 pub const MAX_TOLD_BYTES: usize = 64 * 1024;
@@ -21,22 +25,21 @@ const NEVER_ENDED: &str = "it came again and again and was never handled to the 
 
 /// A dead letter, as far as its text tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Burial {
+struct Burial {
     /// The video it is about, and whose; [`VideoId::NONE`] if it names none.
-    pub video_id: VideoId,
+    video_id: VideoId,
     /// See `video_id`.
-    pub owner_id: OwnerId,
+    owner_id: OwnerId,
     /// Its own id, if it has one of ours.
-    pub caused_by: Option<EventId>,
+    caused_by: Option<EventId>,
     /// Why it could not be handled.
-    pub reason: String,
+    reason: String,
     /// It is itself the event of a dead letter: to tell of it again would go on for ever.
-    pub is_burial: bool,
+    tells_of_another: bool,
 }
 
 /// Looks at the body of a dead letter.
-#[must_use]
-pub fn examine(body: &str) -> Burial {
+fn examine(body: &str) -> Burial {
     let value: Value = match read_json(body.as_bytes()) {
         Ok(value) => value,
         Err(reason) => return of_nobody(&format!("it is no JSON: {reason}")),
@@ -50,19 +53,66 @@ pub fn examine(body: &str) -> Burial {
         return of_arrival(&value);
     }
     let parsed = Envelope::parse_bus_event(body);
-    let is_burial = parsed
+    let tells_of_another = parsed
         .as_ref()
         .is_ok_and(|envelope| matches!(envelope.event, Event::MessageBuried(_)));
     let metadata = parsed.map(|envelope| envelope.metadata);
     Burial {
-        is_burial,
+        tells_of_another,
         ..of_ours(metadata, value.pointer("/detail/metadata"))
     }
 }
 
-/// The body, unless it is too long for the bus.
+/// What is done with a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The metadata of its event, for the log too.
+    pub metadata: Metadata,
+    /// What is put aside, for a person who wants the message back.
+    pub parked: String,
+    /// What is said; nothing of a message that says the same of another.
+    pub event: Option<Event>,
+}
+
+/// Decides on a dead letter of `queue`. Its event holds the body only if an answer to it may
+/// send the message back.
 #[must_use]
-pub fn told(body: &str) -> Option<String> {
+pub fn tell(queue: &str, body: &str, may_go_back: bool, now: Timestamp) -> Told {
+    let burial = examine(body);
+    let body_sha256 = sha256_hex(body.as_bytes());
+    let parked = json!({
+        "queue": queue,
+        "video_id": burial.video_id,
+        "reason": burial.reason,
+        "body": body,
+    });
+    let metadata = Metadata {
+        event_id: EventId::derive("MessageBuried", &[queue, &body_sha256]),
+        video_id: burial.video_id,
+        owner_id: burial.owner_id,
+        caused_by: burial.caused_by,
+        attempt: 1,
+        // A story of its own begins, or the event of a message that went in a circle would be
+        // one too.
+        hop: 0,
+        schema: SCHEMA,
+        occurred_at: now,
+    };
+    let event = Event::MessageBuried(MessageBuried {
+        queue: queue.to_owned(),
+        reason: burial.reason,
+        body_sha256,
+        body: told(body).filter(|_| may_go_back),
+    });
+    Told {
+        metadata,
+        parked: parked.to_string(),
+        event: (!burial.tells_of_another).then_some(event),
+    }
+}
+
+/// The body, unless it is too long for the bus.
+fn told(body: &str) -> Option<String> {
     // Quotes and control characters take more room there.
     let length = Value::from(body).to_string().len();
     (length <= MAX_TOLD_BYTES).then(|| body.to_owned())
@@ -74,7 +124,7 @@ fn of_nobody(reason: &str) -> Burial {
         owner_id: OwnerId::NONE,
         caused_by: None,
         reason: excerpt(reason, REASON_CHARS),
-        is_burial: false,
+        tells_of_another: false,
     }
 }
 
@@ -90,7 +140,7 @@ fn of_ours(parsed: Result<Metadata, ContractError>, raw: Option<&Value>) -> Buri
             } else {
                 NEVER_ENDED.to_owned()
             },
-            is_burial: false,
+            tells_of_another: false,
         },
         Err(error) => {
             let nobody = of_nobody(&error.to_string());
@@ -132,7 +182,6 @@ fn of_arrival(value: &Value) -> Burial {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
     const VIDEO: &str = "vid_019aa07df28078d5968148de146a31ee";
     const OWNER: &str = "own_8ee6b1ea34a55716a8e3448bbd32a6e4";
@@ -174,7 +223,7 @@ mod tests {
                 Some(EVENT)
             );
             assert!(burial.reason.contains(said), "{}", burial.reason);
-            assert!(!burial.is_burial);
+            assert!(!burial.tells_of_another);
         }
         let command = json!({ "metadata": metadata(1), "command": "EatVideo", "data": {} });
         let burial = examine(&command.to_string());
@@ -200,7 +249,37 @@ mod tests {
     #[test]
     fn the_event_of_a_dead_letter_is_known_as_one() {
         let buried = json!({ "queue": "manage", "reason": "poison", "body_sha256": "00" });
-        assert!(examine(&event("MessageBuried", 1, &buried)).is_burial);
+        assert!(examine(&event("MessageBuried", 1, &buried)).tells_of_another);
+    }
+
+    #[test]
+    fn what_is_told_is_parked_too_and_tells_of_no_telling() {
+        let now = Timestamp::UNIX_EPOCH;
+        let told = tell("manage", "{", true, now);
+        let Some(Event::MessageBuried(buried)) = told.event else {
+            panic!("a buried message is told of");
+        };
+        assert_eq!(buried.queue, "manage");
+        assert_eq!(buried.body.as_deref(), Some("{"));
+        let parked: Value = serde_json::from_str(&told.parked).unwrap();
+        assert_eq!(parked["queue"], "manage");
+        assert_eq!(parked["body"], "{");
+        assert_eq!(parked["reason"], buried.reason);
+        // The same letter is the same event; of another queue it is another.
+        assert_eq!(told.metadata, tell("manage", "{", true, now).metadata);
+        let other = tell("notify", "{", false, now);
+        assert_ne!(told.metadata.event_id, other.metadata.event_id);
+        let body_of = |event| match event {
+            Some(Event::MessageBuried(buried)) => buried.body,
+            _ => panic!("a buried message is told of"),
+        };
+        assert_eq!(body_of(other.event), None);
+        // A circle ends here.
+        let circling = event("VideoDeleted", MAX_HOPS + 1, &json!({ "master_key": null }));
+        assert_eq!(tell("manage", &circling, true, now).metadata.hop, 0);
+        let data = json!({ "queue": "manage", "reason": "poison", "body_sha256": "00" });
+        let letter = event("MessageBuried", 1, &data);
+        assert_eq!(tell("retry", &letter, true, now).event, None);
     }
 
     #[test]

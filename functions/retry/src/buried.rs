@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use cattube_contract::envelope::{MAX_HOPS, SCHEMA};
-use cattube_contract::event::{ChunkFailed, MessageBuried, PlanFailed};
-use cattube_contract::{Command, CommandMessage, Envelope, Event, EventId, Fault, Metadata};
-use cattube_core::burial::{self, Burial};
-use cattube_core::digest::sha256_hex;
+use cattube_contract::envelope::MAX_HOPS;
+use cattube_contract::event::{ChunkFailed, PlanFailed};
+use cattube_contract::{Command, CommandMessage, Envelope, Event, Fault, Metadata};
+use cattube_core::burial::{self, Told};
 use cattube_ports::Outcome;
 use cattube_ports::queue::OutgoingMessage;
-use serde_json::json;
 
 use crate::{Retry, RetryError};
 
@@ -25,54 +23,24 @@ impl Retry {
             self.state(&metadata, &subject, event).await?;
             return Ok(Outcome::of("dead letter stated", &metadata));
         }
-        let burial = burial::examine(body);
-        let digest = sha256_hex(body.as_bytes());
-        let metadata = self.metadata(queue, &digest, &burial);
-        self.park(queue, body, &burial).await?;
-        if burial.is_burial {
-            return Ok(Outcome::of("dead letter parked", &metadata));
-        }
-        let event = Event::MessageBuried(MessageBuried {
-            queue: queue.to_owned(),
-            reason: burial.reason,
-            body_sha256: digest,
-            body: burial::told(body),
-        });
-        let outcome = Outcome::of("dead letter stated", &metadata);
-        self.bus.publish(&[Envelope { metadata, event }]).await?;
-        Ok(outcome)
-    }
-
-    /// A story of its own begins: hops count anew, or the event of a message that went in a
-    /// circle would be one too.
-    fn metadata(&self, queue: &str, digest: &str, burial: &Burial) -> Metadata {
-        Metadata {
-            event_id: EventId::derive("MessageBuried", &[queue, digest]),
-            video_id: burial.video_id,
-            owner_id: burial.owner_id,
-            caused_by: burial.caused_by,
-            attempt: 1,
-            hop: 0,
-            schema: SCHEMA,
-            occurred_at: self.clock.now(),
-        }
-    }
-
-    /// Keeps a message for a person who wants it back.
-    async fn park(&self, queue: &str, body: &str, burial: &Burial) -> Result<(), RetryError> {
-        let parked = json!({
-            "queue": queue,
-            "video_id": burial.video_id,
-            "reason": burial.reason,
-            "body": body,
-        });
+        let Told {
+            metadata,
+            parked,
+            event,
+        } = burial::tell(queue, body, true, self.clock.now());
         let message = OutgoingMessage {
-            body: parked.to_string(),
+            body: parked,
             group: queue.to_owned(),
             deduplication_id: None,
             delay: Duration::ZERO,
         };
-        Ok(self.parked.send(&[message]).await?)
+        self.parked.send(&[message]).await?;
+        let Some(event) = event else {
+            return Ok(Outcome::of("dead letter parked", &metadata));
+        };
+        let outcome = Outcome::of("dead letter stated", &metadata);
+        self.bus.publish(&[Envelope { metadata, event }]).await?;
+        Ok(outcome)
     }
 }
 
