@@ -3,7 +3,8 @@
 
 It starts an engine of its own. A worker is an encoding, as on AWS, where an environment that
 dies takes one chunk with it, and every process of the other functions. One in ten is ended by
-SIGKILL at a moment that the seed tells. Ends with 1 if an upload is not where it should be.
+SIGKILL at a moment that the seed tells. Ends with 1 if an upload is not where it should be, or
+waits for a person whom nobody asked.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 from bearer import claims_for, token
 from edge import issuer_key
-from engine import LOCAL, ROOT, Engine, Process, deploy, function_of, port_is_free, start, stop
-from idle import depth
+from engine import LOCAL, ROOT, Engine, Process, await_that, deploy, function_of, port_is_free, start, stop
+from idle import become_idle, depth
 
 SUBJECT = "soak"
 FIRST_PORT = 14970
@@ -35,6 +38,10 @@ KILLED_PART = 0.10
 # A worker of a chunk lives about as long.
 KILL_WITHIN_SECONDS = 1.5
 PARALLEL_UPLOADS = 4
+# How often a client starts again, and a request is sent again: it may be answered by a worker that dies.
+ATTEMPTS = 10
+# Longer than a queue hides what a killed worker had.
+QUIET_SECONDS = 400
 # The function whose workers run encoders.
 ENCODES = "transcode"
 
@@ -46,17 +53,13 @@ FILMS = {
 SIZES = ("180", "180,144", "auto")
 
 
-def films() -> tuple[list[Path], list[Path]]:
-    """Small videos and files that are none, made once."""
-    folder = LOCAL / "samples/soak"
-    folder.mkdir(parents=True, exist_ok=True)
+def films(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Small videos and files that are none."""
+    folder.mkdir()
     for name, what in FILMS.items():
-        if not (folder / name).exists():
-            unfinished = folder / f"part-{name}"
-            coding = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60".split()
-            command = [LOCAL / "bin/ffmpeg", "-v", "error", "-nostdin", "-y", *what.split(), *coding, unfinished]
-            subprocess.run(command, check=True)
-            unfinished.rename(folder / name)
+        coding = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60".split()
+        command = [LOCAL / "bin/ffmpeg", "-v", "error", "-nostdin", *what.split(), *coding, folder / name]
+        subprocess.run(command, check=True)
     whole = (folder / "small.mp4").read_bytes()
     (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "letter.mp4").write_text("Dear cat,\nthis is no film.\n" * 40)
@@ -133,29 +136,40 @@ class Api:
 
     def get(self, path: str) -> dict:
         request = urllib.request.Request(self.base + path, headers={"Authorization": f"Bearer {self.token}"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt * 0.1)
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code < 500:
+                    raise
+            except OSError:
+                continue
+        raise SystemExit(f"{path}: the API does not answer")
+
+    def all(self, what: str) -> list[dict]:
+        """A whole list, page by page."""
+        page = self.get(f"/v1/{what}?limit=100")
+        found = list(page[what])
+        while cursor := page.get("next_cursor"):
+            page = self.get(f"/v1/{what}?limit=100&cursor={quote(cursor)}")
+            found += page[what]
+        return found
 
     def videos(self) -> list[dict]:
-        """Every video, page by page. A request to a worker that dies is asked again."""
-        for _ in range(20):
-            try:
-                page = self.get("/v1/videos?limit=100")
-                videos = list(page["videos"])
-                while cursor := page.get("next_cursor"):
-                    page = self.get(f"/v1/videos?limit=100&cursor={cursor}")
-                    videos += page["videos"]
-            except OSError:
-                time.sleep(0.5)
-            else:
-                return videos
-        raise SystemExit("the API does not answer")
+        return self.all("videos")
+
+    def asked(self) -> set[str]:
+        """The videos that a person is asked about."""
+        tickets = (self.get(f"/v1/tickets/{ticket['ticket_id']}") for ticket in self.all("tickets"))
+        return {failure["video_id"] for ticket in tickets if ticket["state"] == "open" for failure in ticket["failures"]}
 
 
 def upload(program: str, api: Api, number: int, file: Path, sizes: str) -> str | None:
     """Uploads a file as anybody does, again until it is there; the client goes on where it ended."""
     command = [program, "upload", str(file), "--title", f"soak {number}", "--sizes", sizes, "--api", api.base]
-    for _ in range(5):
+    for _ in range(ATTEMPTS):
         done = subprocess.run(
             command, env={**os.environ, "CATTUBE_TOKEN": api.token}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -166,6 +180,9 @@ def upload(program: str, api: Api, number: int, file: Path, sizes: str) -> str |
 
 
 ENDS = ("ready", "rejected", "abandoned")
+# What nobody goes on with unless a person says so.
+STUCK = ("abandoned", "waiting for a person")
+RESTS = (*ENDS, "waiting for a person")
 
 
 def class_of(video: dict) -> str:
@@ -175,24 +192,32 @@ def class_of(video: dict) -> str:
     return "waiting for a person" if video.get("needs_attention") else "on its way"
 
 
-def await_rest(api: Api, count: int, seconds: float) -> Counter[str]:
-    """Waits until every video is at rest; says once in a while how many are."""
+def await_rest(api: Api, count: int, seconds: float) -> None:
+    """Waits until so many videos are at rest; says once in a while how many are."""
     begin = told = time.monotonic()
-    while True:
+    while (now := time.monotonic()) - begin < seconds:
         classes = Counter(class_of(video) for video in api.videos())
-        now = time.monotonic()
         if sum(classes.values()) >= count and not classes["on its way"]:
-            return classes
-        if now - begin > seconds:
-            return classes
+            return
         if now - told > 15:
             told = now
             print(f"{now - begin:5.0f} s  {dict(classes)}", flush=True)
         time.sleep(1)
 
 
+def await_idle(engine: Engine) -> str:
+    """Waits until no message is left and no worker runs; otherwise what is left."""
+    dead = [url for key, url in engine.outputs().items() if key.endswith("DeadLettersUrl")]
+    try:
+        await_that(lambda: not depth(engine, dead), "somebody takes the dead letters", QUIET_SECONDS)
+        become_idle(engine, QUIET_SECONDS)
+    except TimeoutError as unfinished:
+        return str(unfinished)
+    return ""
+
+
 def soak(engine: Engine, count: int, seed: int, seconds: float) -> bool:
-    good, bad = films()
+    good, bad = films(engine.dir / "films")
     program = client_program()
     api = Api(engine)
     pick = random.Random(seed)
@@ -202,31 +227,33 @@ def soak(engine: Engine, count: int, seed: int, seconds: float) -> bool:
     begin = time.monotonic()
     killer.thread.start()
     with ThreadPoolExecutor(PARALLEL_UPLOADS) as pool:
-        ids = list(pool.map(lambda job: upload(program, api, *job), jobs))
+        ids = {video for video in pool.map(lambda job: upload(program, api, *job), jobs) if video}
     uploaded = time.monotonic() - begin
-    classes = await_rest(api, count, seconds)
+    await_rest(api, len(ids), seconds)
     killer.over.set()
     killer.thread.join()
     took = time.monotonic() - begin
-    known = {video["video_id"] for video in api.videos()}
-    outputs = engine.outputs()
-    dead = depth(engine, [url for key, url in outputs.items() if key.endswith("DeadLettersUrl")])
+    unfinished = await_idle(engine)
+    # What was said last may have changed something.
+    videos = {video["video_id"]: class_of(video) for video in api.videos()}
+    classes = Counter(videos.values())
+    unasked = {video for video, where in videos.items() if where in STUCK} - api.asked()
     workers, killed = sum(killer.seen.values()), sum(killer.killed.values())
     died = ", ".join(f"{n} {kind}" for kind, n in sorted(killer.killed.items())) or "none"
     print(f"seed {seed}: {workers} workers, {killed} killed ({died})")
-    print(f"uploads in {count}, in {uploaded:.0f} s; at rest after {took:.0f} s")
-    for name in (*ENDS, "waiting for a person", "on its way"):
+    print(f"{len(ids):5} uploads in, in {uploaded:.0f} s; at rest after {took:.0f} s")
+    for name in (*RESTS, "on its way"):
         print(f"{classes[name]:5} {name}")
-    total = sum(classes[name] for name in (*ENDS, "waiting for a person"))
+    total = sum(classes[name] for name in RESTS)
     wrong = [
         text
         for broken, text in (
-            (None in ids, "an upload failed"),
-            (len(set(ids)) != count, "two uploads became one video"),
-            (known != set(ids), f"videos nobody uploaded or lost ones: {known ^ set(ids)}"),
+            (len(ids) != count, f"{len(ids)} of {count} uploads became a video of their own"),
+            (videos.keys() != ids, f"videos nobody uploaded or lost ones: {videos.keys() ^ ids}"),
             (total != count, f"{count} uploads, {total} accounted for"),
             (classes["rejected"] != bad_count, f"{bad_count} files were no videos"),
-            (dead > 0, f"{dead} dead letters that nobody took"),
+            (unasked, f"no person was asked about {unasked}"),
+            (unfinished, unfinished),
         )
         if broken
     ]

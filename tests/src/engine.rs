@@ -163,12 +163,6 @@ impl Engine {
         self.fact(&format!("/outputs/{name}"))
     }
 
-    /// Whether the stack has an output.
-    #[must_use]
-    pub fn has_output(&self, name: &str) -> bool {
-        self.facts["outputs"].get(name).is_some()
-    }
-
     /// Where everything that this engine makes lies.
     #[must_use]
     pub fn folder(&self) -> PathBuf {

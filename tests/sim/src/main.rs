@@ -2,14 +2,16 @@
 //! trace.
 #![allow(
     clippy::print_stdout,
-    clippy::as_conversions,
-    clippy::cast_precision_loss,
+    clippy::print_stderr,
     reason = "a tool that prints"
 )]
 
-use cattube_sim::many::many;
+use cattube_sim::many::{Summary, many};
 use cattube_sim::planted::BUGS;
 use cattube_sim::run::simulate;
+
+/// Schedules between two words about the progress.
+const BLOCK: u64 = 100_000;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,11 +28,27 @@ fn main() {
     }
     let count = number("--count").unwrap_or(100_000);
     let first = number("--from").unwrap_or(0);
-    let summary = many(first, count, None);
+    let summary = in_blocks(first, count);
     println!("{summary}");
     if !summary.failed.is_empty() {
         std::process::exit(1);
     }
+}
+
+/// Runs many schedules and says now and then how far it is: millions take hours.
+fn in_blocks(first: u64, count: u64) -> Summary {
+    let mut whole = Summary::default();
+    while whole.runs < count {
+        let block = many(first + whole.runs, BLOCK.min(count - whole.runs), None);
+        whole.join(block);
+        eprintln!(
+            "{} of {count}, {:.0} a second, {} broke an invariant",
+            whole.runs,
+            whole.runs_per_second(),
+            whole.failed.len()
+        );
+    }
+    whole
 }
 
 /// One schedule with all that happens in it.

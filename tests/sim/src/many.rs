@@ -46,8 +46,16 @@ impl Summary {
         }
     }
 
-    fn join(&mut self, other: Self) {
+    /// Schedules in a second of the clock on the wall.
+    #[must_use]
+    pub fn runs_per_second(&self) -> f64 {
+        self.runs as f64 / self.seconds.max(0.001)
+    }
+
+    /// Adds the sums of other runs.
+    pub fn join(&mut self, other: Self) {
         self.runs += other.runs;
+        self.seconds += other.seconds;
         self.steps += other.steps;
         self.calls += other.calls;
         self.events += other.events;
@@ -124,7 +132,7 @@ const ENDS: [End; END_COUNT] = [
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rate = self.runs as f64 / self.seconds.max(0.001);
+        let rate = self.runs_per_second();
         writeln!(
             f,
             "{} schedules in {:.1} s: {rate:.0} a second; {} happenings, {} port calls, {} events",
