@@ -90,7 +90,7 @@ fuzz: setup ## RUNS made-up inputs for every reader of outside bytes; TARGET=…
 # Hours on two cores for all of them. A mutant may loop and take memory for ever, so both are
 # bounded. Exits well when some are missed: the list is what it is for.
 mutants: .local/bin/cargo-mutants ## change crates/core in every way: does a test fail? SHARD=3/32 for a sample
-	@ulimit -v 12000000; nice cargo mutants --package cattube-core --output .local \
+	@ulimit -v 12000000; nice cargo mutants --package cattube-core --profile mutants --output .local \
 	    $(if $(SHARD),--shard $(SHARD) --sharding round-robin --no-shuffle) || test $$? -le 3
 
 .local/bin/cargo-mutants:
