@@ -369,6 +369,12 @@ mod tests {
         let video = VideoId::new(jiff::Timestamp::UNIX_EPOCH, u128::MAX);
         let name = asked_deadline_name(video, u32::MAX);
         assert!(name.len() <= 64, "{name}");
+        // `ingest` sets it and `retry` removes it: both know it by this name.
+        assert_eq!(job_deadline_name(video, 3), format!("job-{video}-g3"));
+        assert_eq!(
+            asked_deadline_name(video, 3),
+            format!("job-{video}-g3-asked")
+        );
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         assert!(name.chars().all(plain), "{name}");
     }
