@@ -51,6 +51,13 @@ fn look(upload: &Upload, found: &Found, attempt: u32, arrived_bytes: u64, round:
     check(upload, KEY, found, (attempt, &seen), DEADLINE)
 }
 
+fn reason(checked: &Checked) -> &str {
+    match &checked.event {
+        Some(Event::UploadFailed(failed)) => &failed.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn failure(checked: &Checked) -> (Fault, Option<u32>) {
     match &checked.event {
         Some(Event::UploadFailed(failed)) => (failed.fault, failed.missing_part_count),
@@ -71,6 +78,9 @@ fn bytes_that_came_buy_time_and_none_is_a_failure() {
 
     let stalled = look(&upload, &parts(&[2]), 1, PART, 0);
     assert_eq!(failure(&stalled), (Fault::Transient, Some(2)));
+    assert!(reason(&stalled).ends_with("2 of 3 are missing"));
+    let whole = look(&upload, &parts(&[1, 2, 3]), 1, 3 * PART, 0);
+    assert!(reason(&whole).contains("nobody completed the upload"));
     // Should nobody hear it, it is said again, later and later, but not for ever.
     let again = stalled.again.unwrap();
     assert_eq!((again.round, again.after_seconds), (1, 2 * DEADLINE));
