@@ -143,7 +143,10 @@ pub enum Reminder {
     /// A person said to try again, and it gets on: the question is watched on.
     Wait,
     /// All of it is made, which nobody heard: it is queued again, so that it is said again.
-    Requeue,
+    Requeue {
+        /// How often that makes, together with the questions.
+        asked: u32,
+    },
     /// The question or its answer may have been lost: a person is asked once more.
     AskAgain {
         /// How often that makes.
@@ -164,17 +167,17 @@ pub fn judge_reminder(
     if !progress.has_master || progress.is_superseded {
         return Reminder::Over;
     }
-    if progress.is_complete() {
-        return Reminder::Requeue;
-    }
-    if progress.reports_seen() > seen {
+    if progress.reports_seen() > seen && !progress.is_complete() {
         return Reminder::Wait;
     }
     if asked >= policy.max_attempts {
         return Reminder::Enough;
     }
-    Reminder::AskAgain {
-        asked: asked.saturating_add(1),
+    let asked = asked.saturating_add(1);
+    if progress.is_complete() {
+        Reminder::Requeue { asked }
+    } else {
+        Reminder::AskAgain { asked }
     }
 }
 
@@ -355,7 +358,9 @@ mod tests {
         assert_eq!((judged, asked), (Reminder::Enough, POLICY.max_attempts));
         let judge = |progress| judge_reminder(POLICY, progress, Some(4), 1);
         assert_eq!(judge(progress(None, 0)), Reminder::AskAgain { asked: 2 });
-        assert_eq!(judge(progress(Some(9), 9)), Reminder::Requeue);
+        assert_eq!(judge(progress(Some(9), 9)), Reminder::Requeue { asked: 2 });
+        let whole = judge_reminder(POLICY, progress(Some(9), 9), Some(4), POLICY.max_attempts);
+        assert_eq!(whole, Reminder::Enough);
         assert_eq!(judge(progress(Some(9), 5)), Reminder::Wait);
         let deleted = Progress {
             has_master: false,

@@ -97,6 +97,23 @@ impl Retry {
         self.queue_job(&plan, again, id).await
     }
 
+    /// Queues a job that is made, so that it is said again.
+    pub(crate) async fn say_again(
+        &self,
+        metadata: &Metadata,
+        job: PlanVideo,
+        asked: u32,
+    ) -> Result<(), RetryError> {
+        let generation = job.generation.to_string();
+        let id = format!("{}-{generation}-asked-{asked}", metadata.video_id);
+        let again = PlanVideo {
+            requeue: true,
+            ..job
+        };
+        let plan = metadata.follow("PlanVideo", &[&generation], self.clock.now());
+        self.queue_job(&plan, again, id).await
+    }
+
     /// A new making of a video.
     pub(crate) async fn begin(
         &self,

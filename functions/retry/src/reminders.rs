@@ -77,10 +77,13 @@ impl Retry {
                 self.remind(metadata, check.job, seen, check.asked).await?;
                 Ok("watched on")
             }
-            Reminder::Requeue => {
+            Reminder::Requeue { asked } => {
+                // Not watched as well: if what stands is not to be said any more, the two
+                // deadlines would set each other again for ever.
                 let seen = progress.reports_seen();
-                self.queue_again(metadata, check.job, metadata.attempt, seen)
+                self.remind(metadata, check.job.clone(), seen, asked)
                     .await?;
+                self.say_again(metadata, check.job, asked).await?;
                 Ok("queued again")
             }
             Reminder::AskAgain { asked } => {

@@ -84,15 +84,19 @@ impl State {
             VideoState::Ready => {
                 self.judge_served(video, accepted, &record);
                 let ready = record.ready.as_ref().map_or(0, |ready| ready.generation);
-                let is_newest =
-                    ready == record.generation || self.has_ended(video, record.generation);
-                if !is_newest && !self.is_asked(video) {
-                    let newest = record.generation;
+                let newest = record.generation;
+                let is_newest = ready == newest
+                    || self.has_ended(video, newest)
+                    || !self.was_begun(video, newest);
+                if is_newest {
+                    return Some(End::Ready);
+                }
+                if !self.is_asked(video) {
                     self.violate(1, || {
                         format!("{video} is ready in {ready}, and {newest} stays")
                     });
                 }
-                Some(End::Ready)
+                Some(End::Waiting)
             }
             VideoState::Rejected => Some(End::Rejected),
             VideoState::Abandoned => {
@@ -122,6 +126,18 @@ impl State {
                 _ => false,
             };
             envelope.metadata.video_id == video && given_up
+        })
+    }
+
+    /// Whether a new making was ever said. Whoever asked for one that was not was told that it
+    /// failed, and may ask again.
+    fn was_begun(&self, video: VideoId, generation: u32) -> bool {
+        self.watch.history.iter().any(|envelope| {
+            let begun = match &envelope.event {
+                Event::RetryRequested(requested) => requested.generation == generation,
+                _ => false,
+            };
+            envelope.metadata.video_id == video && begun
         })
     }
 

@@ -1,5 +1,6 @@
 //! People who answer tickets and send back what nobody could handle.
 
+use cattube_contract::{Message, VideoId};
 use serde_json::{Value, json};
 
 use crate::actors::{ask, request, text};
@@ -55,8 +56,9 @@ pub async fn person(kernel: Kernel) {
         let wanted = skip.filter(|_| temper == Temper::Skips);
         // What is known of no video is always tried again.
         let is_message = ticket["cause"]["kind"] == "message";
-        // Patience ends: a message that is none of ours is never handled.
-        let has_patience = ticket["round"].as_u64().unwrap_or(0) <= if is_message { 3 } else { 15 };
+        // Patience ends soon with a message that is none of ours, which is never handled.
+        let is_poison = is_message && ticket["video_id"] == VideoId::NONE.to_string();
+        let has_patience = ticket["round"].as_u64().unwrap_or(0) <= if is_poison { 3 } else { 15 };
         let tries = has_patience && (temper != Temper::GivesUp || is_message);
         let retry = tries.then_some(&"retry");
         let wanted = wanted
@@ -71,8 +73,13 @@ pub async fn person(kernel: Kernel) {
     redrive(&kernel);
 }
 
+/// Whether a body tells what nobody else may tell any more.
+fn is_ours(body: &str) -> bool {
+    Message::parse(body).is_ok()
+}
+
 /// Sends everything that nobody could handle back to where it stood, as `make redrive` does;
-/// what came back often enough is thrown away.
+/// what is none of ours is thrown away when it came back often enough.
 fn redrive(kernel: &Kernel) {
     let mut state = kernel.lock();
     for (queue, body) in state.take_parked() {
@@ -81,7 +88,7 @@ fn redrive(kernel: &Kernel) {
         };
         let times = state.redriven.entry(body.clone()).or_default();
         *times += 1;
-        if *times <= 3 {
+        if *times <= 3 || is_ours(&body) {
             state.note(|| format!("redrives {queue} {body}"));
             state.put(QueueId::of(name), &body);
         }

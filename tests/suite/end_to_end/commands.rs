@@ -126,6 +126,13 @@ fn clean(program: &str) -> Command {
     command
 }
 
+/// Nobody will go on with this upload: its failures would keep the queues busy for minutes.
+fn cancel(stage: &Stage, granted: &Value) {
+    let body: Value = serde_json::from_str(granted["body"].as_str().unwrap()).unwrap();
+    let video_id = body["video_id"].as_str().unwrap();
+    stage.client(SUBJECT).cancel_upload(video_id).unwrap();
+}
+
 pub fn cargo_lambda(stage: &Stage) {
     let watch = Watch::start();
     let port = watch.port;
@@ -170,6 +177,9 @@ pub fn cargo_lambda(stage: &Stage) {
             is_fine || (200..300).contains(&status),
             "{function}: {answer}"
         );
+        if function == "upload" {
+            cancel(stage, &answer);
+        }
     }
     assert!(!watched(port).is_empty());
     drop(watch);
