@@ -95,6 +95,11 @@ mod tests {
         ]
         .concat();
         assert_eq!(recovery_frames(&packet, 4), Some(59));
+        // A unit before it whose length needs two bytes.
+        let mut long = vec![0, 0, 1, 4, 9];
+        long.extend([0xf0; 259]);
+        long.extend(&packet[6..]);
+        assert_eq!(recovery_frames(&long, 4), Some(59));
         // A slice comes first.
         assert_eq!(recovery_frames(&[0, 0, 0, 1, 0x65, 0, 0, 0, 7, 6], 4), None);
         assert_eq!(recovery_frames(&packet[..12], 4), None);
