@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::play::check;
 use super::processes::{encoder_of, is_running};
 use super::stage::{PATIENCE, Stage, await_events, await_ready, await_state, chunk_count, send};
+use super::twice::waiting;
 
 /// A video one of whose chunks was lost.
 pub struct Wounded {
@@ -104,10 +105,8 @@ pub fn nobody_works(stage: &Stage) {
     let token = stage.engine.token("hope", &[]);
     assert_eq!(stage.request("POST", &path, Some(&token)).status, 202);
     await_state(&client, &video_id, VideoState::Uploaded);
-    awaited("the job waits", PATIENCE, || {
-        let depth = stage.engine.depth("JobsQueueUrl");
-        (depth == 1).then_some(()).ok_or(format!("{depth} jobs"))
-    });
+    // Maybe among others, whose deadlines have come.
+    waiting(stage, "JobsQueueUrl", &video_id, 1);
     drop(paused);
     let video = await_ready(&client, &video_id);
     check(&video, &stage.clips.small, &["320x180", "256x144"]);

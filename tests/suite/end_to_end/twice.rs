@@ -19,7 +19,7 @@ const CHUNKS: &str = "ChunksQueueUrl";
 const TITLE: &str = "twice.mp4";
 
 /// Waits until `count` messages that speak of `word` can be seen; they stay in the queue.
-fn waiting(stage: &Stage, queue: &str, word: &str, count: usize) -> Vec<Received> {
+pub fn waiting(stage: &Stage, queue: &str, word: &str, count: usize) -> Vec<Received> {
     let mut seen = BTreeMap::new();
     let what = format!("{count} messages of {word} in {queue}");
     awaited(what, PATIENCE, || {
