@@ -76,6 +76,9 @@ fn again(world: &mut World, ends: Vec<End>) -> Vec<End> {
         let before = state.summary();
         state.note(|| "every message once more".to_owned());
         state.temper = Temper::Silent;
+        // Nobody answers any more, so nothing may need a person: this is about doubles alone.
+        state.faults.end = state.now;
+        state.faults.outage = None;
         for (to, body) in state.log.take().unwrap_or_default() {
             if !to.is_dead {
                 state.put(to, &body);
