@@ -251,7 +251,7 @@ def soak(engine: Engine, count: int, seed: int, seconds: float) -> bool:
             (len(ids) != count, f"{len(ids)} of {count} uploads became a video of their own"),
             (videos.keys() != ids, f"videos nobody uploaded or lost ones: {videos.keys() ^ ids}"),
             (total != count, f"{count} uploads, {total} accounted for"),
-            (classes["rejected"] != bad_count, f"{bad_count} files were no videos"),
+            (classes["rejected"] != bad_count, f"{bad_count} files were no videos, {classes['rejected']} were rejected"),
             (unasked, f"no person was asked about {unasked}"),
             (unfinished, unfinished),
         )

@@ -125,8 +125,8 @@ fn end_to_end() {
         idle::nothing_is_left(NAME, port);
     });
     let failures = all.failures;
-    assert!(all.wanted > 0, "no scenario is called {:?}", all.only);
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(all.wanted > 0, "no scenario is called {:?}", all.only);
 }
 
 /// What takes its time is begun first, and looked after when the others are over.
