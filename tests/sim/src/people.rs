@@ -79,7 +79,7 @@ fn is_ours(body: &str) -> bool {
 }
 
 /// Sends everything that nobody could handle back to where it stood, as `make redrive` does;
-/// what is none of ours is thrown away when it came back often enough.
+/// what came back often enough is thrown away, what is none of ours soon.
 fn redrive(kernel: &Kernel) {
     let mut state = kernel.lock();
     for (queue, body) in state.take_parked() {
@@ -88,7 +88,9 @@ fn redrive(kernel: &Kernel) {
         };
         let times = state.redriven.entry(body.clone()).or_default();
         *times += 1;
-        if *times <= 3 || is_ours(&body) {
+        // Longer than faults last; of a video that is gone some can never be handled.
+        let most = if is_ours(&body) { 15 } else { 3 };
+        if *times <= most {
             state.note(|| format!("redrives {queue} {body}"));
             state.put(QueueId::of(name), &body);
         }
