@@ -278,7 +278,7 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    fn planned(generation: u32, video: u32, audio: u32) -> Event {
+    pub(super) fn planned(generation: u32, video: u32, audio: u32) -> Event {
         Event::VideoPlanned(VideoPlanned {
             generation,
             duration_ms: None,
@@ -292,7 +292,7 @@ mod tests {
         })
     }
 
-    fn done(generation: u32, chunk: &str) -> Event {
+    pub(super) fn done(generation: u32, chunk: &str) -> Event {
         Event::ChunkTranscoded(ChunkTranscoded {
             generation,
             chunk: chunk.parse().unwrap(),

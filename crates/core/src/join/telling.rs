@@ -60,34 +60,16 @@ fn generation_of(event: &Event) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cattube_contract::event::{ChunkTranscoded, VideoPlanned};
+    use crate::join::tests;
     use cattube_contract::{Metadata, OwnerId, VideoId};
     use jiff::Timestamp;
 
     fn planned(generation: u32) -> Event {
-        Event::VideoPlanned(VideoPlanned {
-            generation,
-            duration_ms: None,
-            source_width_px: 2,
-            source_height_px: 2,
-            renditions: vec![],
-            skipped_sizes: vec![],
-            video_chunk_count: 2,
-            audio_chunk_count: 0,
-            master: None,
-        })
+        tests::planned(generation, 2, 0)
     }
 
     fn done(generation: u32) -> Event {
-        Event::ChunkTranscoded(ChunkTranscoded {
-            generation,
-            chunk: "v00001".parse().unwrap(),
-            worker: "w".to_owned(),
-            started_at: Timestamp::UNIX_EPOCH,
-            finished_at: Timestamp::UNIX_EPOCH,
-            read_bytes: 0,
-            written_bytes: 0,
-        })
+        tests::done(generation, "v00001")
     }
 
     fn envelope(name: &str, event: Event) -> Envelope {
