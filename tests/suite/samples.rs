@@ -8,6 +8,7 @@ mod stage;
 pub use stage::bus_entries;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -150,7 +151,7 @@ fn message(function: &str, body: String) -> Message {
 /// Hands a batch over as Lambda does; the message ids that failed.
 async fn failures(world: &World, sample: &Sample) -> Vec<String> {
     async fn run<H: MessageHandler>(handler: &H, sample: &Sample) -> Value {
-        lambda::handle_batch(handler, sample.batch()).await
+        lambda::handle_batch(handler, sample.batch(), pending()).await
     }
     let answer = match sample.function.as_str() {
         "upload" => run(&world.upload, sample).await,

@@ -8,11 +8,17 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_contract::Envelope;
 use cattube_ports::{Bus, PortError};
 
+use crate::{cut, pauses};
+
 /// Entries a `PutEvents` call takes (EventBridge quota).
 const MAX_ENTRIES: usize = 10;
 
-/// How often refused entries of a call are sent again before the publish fails.
-const MAX_ROUNDS: usize = 4;
+/// Bytes that the entries of a call take: 256 KiB, the lowest value that EventBridge has had;
+/// today's is 1 MiB.
+const MAX_CALL_BYTES: usize = 262_144;
+
+/// What an entry takes beside its detail: its source, its name and its bus, generously.
+const OVERHEAD_BYTES: usize = 512;
 
 /// A bus.
 #[derive(Debug, Clone)]
@@ -61,15 +67,36 @@ impl EventBridge {
             .send()
             .await
             .map_err(|error| refused(events, DisplayErrorContext(&error).to_string()))?;
+        let answers = answer.entries();
+        if answers.len() != events.len() {
+            let reason = format!("{} answers to {} entries", answers.len(), events.len());
+            return Ok((events.to_vec(), reason));
+        }
         let mut left = Vec::new();
         let mut reason = String::new();
-        for (event, entry) in events.iter().zip(answer.entries()) {
+        for (event, entry) in events.iter().zip(answers) {
             if let Some(code) = entry.error_code() {
                 reason = format!("{code}: {}", entry.error_message().unwrap_or_default());
                 left.push(*event);
             }
         }
         Ok((left, reason))
+    }
+
+    /// Sends one call's worth of events and, again, what of it was refused.
+    async fn put_all(&self, events: Vec<&Envelope>) -> Result<(), PortError> {
+        let (mut left, mut reason) = self.put(&events).await?;
+        for pause in pauses() {
+            if left.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            (left, reason) = self.put(&left).await?;
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(refused(&left, reason))
     }
 }
 
@@ -87,18 +114,14 @@ fn refused(events: &[&Envelope], reason: String) -> PortError {
 #[async_trait]
 impl Bus for EventBridge {
     async fn publish(&self, events: &[Envelope]) -> Result<(), PortError> {
-        for chunk in events.chunks(MAX_ENTRIES) {
-            let mut left: Vec<&Envelope> = chunk.iter().collect();
-            let mut reason = String::new();
-            for _ in 0..MAX_ROUNDS {
-                (left, reason) = self.put(&left).await?;
-                if left.is_empty() {
-                    break;
-                }
-            }
-            if !left.is_empty() {
-                return Err(refused(&left, reason));
-            }
+        let size = |event: &Envelope| {
+            let detail = event
+                .to_detail()
+                .map_or(0, |detail| detail.to_string().len());
+            detail + OVERHEAD_BYTES
+        };
+        for call in cut(events, MAX_ENTRIES, MAX_CALL_BYTES, size) {
+            self.put_all(call).await?;
         }
         Ok(())
     }

@@ -106,13 +106,17 @@ fn starved_of(stderr: &str) -> Option<String> {
     Some(format!("the encoder {what}: {said}"))
 }
 
-/// Removes the folders of processes that are no more.
+/// Removes the folders of processes that are no more, before this one has made any: a worker that
+/// Lambda starts again in the same place may have the number of the one that was killed.
 fn sweep(folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let made_by = name.to_str().and_then(made_by);
-        if made_by.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+        let is_left = |pid: u32| {
+            pid == std::process::id() || !Path::new("/proc").join(pid.to_string()).exists()
+        };
+        if made_by.is_some_and(is_left) {
             match std::fs::remove_dir_all(entry.path()) {
                 // Another one that starts now was first.
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -270,14 +274,16 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         let dead = format!("cattube-{}-x", child.id());
-        let alive = format!("cattube-{}-x", std::process::id());
+        let alive = format!("cattube-{}-x", std::os::unix::process::parent_id());
+        let own = format!("cattube-{}-x", std::process::id());
         let kept = [alive.as_str(), "cattube-x", "cattube-0x", "others-1-x"];
-        for name in kept.iter().chain([&dead.as_str()]) {
+        for name in kept.iter().chain([&dead.as_str(), &own.as_str()]) {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             std::fs::write(dir.path().join(name).join("slice"), "x").unwrap();
         }
         sweep(dir.path()).unwrap();
         assert!(!dir.path().join(dead).exists());
+        assert!(!dir.path().join(own).exists());
         for name in kept {
             assert!(dir.path().join(name).join("slice").exists(), "{name}");
         }

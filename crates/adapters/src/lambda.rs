@@ -1,17 +1,22 @@
 //! What Lambda hands over: batches of SQS messages and HTTP requests. Every message of a
-//! batch stands for itself; a panic counts as its failure.
+//! batch stands for itself; a panic counts as its failure, and so does running out of time,
+//! which must never undo what was done beside it.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use cattube_ports::http::{ApiRequest, ApiResponse, HTML};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
 use futures::FutureExt;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use futures::future::{Either, select};
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
+use tokio::time::{Sleep, sleep};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
@@ -27,25 +32,78 @@ pub fn start_logging() {
         .try_init();
 }
 
-/// Handles every message of a batch; returns the report of those that failed.
-pub async fn handle_batch<H: MessageHandler>(handler: &H, batch: SqsEvent) -> Value {
+/// What is kept of an invocation's time, to report which messages are left.
+const REPORT_TIME: Duration = Duration::from_secs(2);
+
+/// How often a message is received before it is buried, as in `template.yaml`.
+const MAX_RECEIVES: usize = 5;
+
+/// Ends shortly before Lambda ends the invocation.
+fn out_of_time(context: &Context) -> Sleep {
+    let left = context.deadline().duration_since(SystemTime::now());
+    sleep(left.unwrap_or_default().saturating_sub(REPORT_TIME))
+}
+
+/// Handles every message of a batch until `out_of_time`; returns the report of those that failed
+/// or were not done by then.
+pub async fn handle_batch<H: MessageHandler>(
+    handler: &H,
+    batch: SqsEvent,
+    out_of_time: impl Future<Output = ()>,
+) -> Value {
+    let mut out_of_time = pin!(out_of_time);
+    let mut has_time = true;
+    let mut messages = batch.records;
+    let first = messages.first().map_or(0, first_in_turn(messages.len()));
+    messages.rotate_left(first);
     let mut failures = Vec::new();
-    for message in batch.records {
-        let id = message.message_id.clone().unwrap_or_default();
-        if !handle_message(handler, &message).await {
-            failures.push(json!({ "itemIdentifier": id }));
+    for message in messages {
+        let (message_id, receives) = (id(&message), receives(&message));
+        let is_done = if has_time {
+            let handling = pin!(handle_message(handler, &message));
+            match select(out_of_time.as_mut(), handling).await {
+                Either::Right((is_done, _)) => is_done,
+                Either::Left(_) => {
+                    // The same as a crash at this point, which every handler has to stand.
+                    error!(action = "not done: no time is left", message_id, receives);
+                    has_time = false;
+                    false
+                }
+            }
+        } else {
+            error!(action = "not begun: no time is left", message_id, receives);
+            false
+        };
+        if !is_done {
+            failures.push(json!({ "itemIdentifier": message_id }));
         }
     }
     json!({ "batchItemFailures": failures })
 }
 
+/// Which message of a batch of `count` is handled first. A batch in which one hangs may come back
+/// as it was: each time others come before that one.
+fn first_in_turn(count: usize) -> impl Fn(&SqsMessage) -> usize {
+    move |message| {
+        let again = receives(message).parse::<usize>().unwrap_or(1);
+        let step = count.div_ceil(MAX_RECEIVES);
+        let place = again.saturating_sub(1).saturating_mul(step);
+        place.checked_rem(count).unwrap_or(0)
+    }
+}
+
+fn receives(message: &SqsMessage) -> &str {
+    let count = message.attributes.get("ApproximateReceiveCount");
+    count.map_or("1", String::as_str)
+}
+
+fn id(message: &SqsMessage) -> &str {
+    message.message_id.as_deref().unwrap_or_default()
+}
+
 /// Handles one message and says in one log line how it went.
 async fn handle_message<H: MessageHandler>(handler: &H, message: &SqsMessage) -> bool {
-    let message_id = message.message_id.as_deref().unwrap_or_default();
-    let receives = message
-        .attributes
-        .get("ApproximateReceiveCount")
-        .map_or("1", String::as_str);
+    let (message_id, receives) = (id(message), receives(message));
     let body = message.body.as_deref().unwrap_or_default();
     let source = message.event_source_arn.as_deref().unwrap_or_default();
     match AssertUnwindSafe(handler.handle_from(source, body))
@@ -110,13 +168,14 @@ fn to_request(request: ApiGatewayV2httpRequest) -> Result<ApiRequest, String> {
     let headers = request
         .headers
         .iter()
-        .filter_map(|(name, value)| {
-            Some((
-                name.as_str().to_lowercase(),
-                value.to_str().ok()?.to_owned(),
-            ))
+        .map(|(name, value)| {
+            let name = name.as_str().to_lowercase();
+            match value.to_str() {
+                Ok(value) => Ok((name, value.to_owned())),
+                Err(_) => Err(format!("{name}: only ASCII can be read")),
+            }
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     let subject = request
         .request_context
         .authorizer
@@ -180,23 +239,11 @@ pub async fn run_consumer<H: MessageHandler + 'static>(handler: H) -> Result<(),
     let handler = Arc::new(handler);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
         let handler = Arc::clone(&handler);
-        async move { Ok::<_, Error>(handle_batch(handler.as_ref(), event.payload).await) }
+        async move {
+            let out_of_time = out_of_time(&event.context);
+            Ok::<_, Error>(handle_batch(handler.as_ref(), event.payload, out_of_time).await)
+        }
     }))
-    .await
-}
-
-/// Serves a function that is woken by HTTP only.
-///
-/// # Errors
-/// If the runtime ends.
-pub async fn run_api<H: ApiHandler + 'static>(handler: H) -> Result<(), Error> {
-    let handler = Arc::new(handler);
-    lambda_runtime::run(service_fn(
-        move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-            let handler = Arc::clone(&handler);
-            async move { Ok::<_, Error>(answer(handler.as_ref(), event.payload).await) }
-        },
-    ))
     .await
 }
 
@@ -213,12 +260,121 @@ where
         let handler = Arc::clone(&handler);
         async move {
             if event.payload.get("Records").is_some() {
+                let out_of_time = out_of_time(&event.context);
                 let batch = serde_json::from_value(event.payload)?;
-                return Ok::<_, Error>(handle_batch(handler.as_ref(), batch).await);
+                return Ok::<_, Error>(handle_batch(handler.as_ref(), batch, out_of_time).await);
             }
             let request = serde_json::from_value(event.payload)?;
             Ok(answer(handler.as_ref(), request).await)
         }
     }))
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use cattube_ports::outcome::Outcome;
+    use std::future::{pending, ready};
+    use std::sync::Mutex;
+    use tokio::sync::Notify;
+
+    /// Notes what it is given. `panic` panics; `hang` has no end, and takes all the time.
+    #[derive(Default)]
+    struct Handler {
+        given: Mutex<Vec<String>>,
+        out_of_time: Notify,
+    }
+
+    impl Handler {
+        async fn handle_all(&self, batch: SqsEvent) -> Value {
+            handle_batch(self, batch, self.out_of_time.notified()).await
+        }
+    }
+
+    #[async_trait]
+    impl MessageHandler for Handler {
+        type Error = std::io::Error;
+
+        async fn handle(&self, body: &str) -> Result<Outcome, Self::Error> {
+            self.given.lock().unwrap().push(body.to_owned());
+            match body {
+                "hang" => {
+                    self.out_of_time.notify_one();
+                    pending().await
+                }
+                "panic" => panic!("as it was told"),
+                _ => Ok(Outcome {
+                    action: "noted",
+                    metadata: None,
+                }),
+            }
+        }
+    }
+
+    fn batch(bodies: &[&str], receives: usize) -> SqsEvent {
+        let records: Vec<_> = bodies
+            .iter()
+            .map(|body| {
+                json!({
+                    "messageId": format!("id of {body}"),
+                    "body": body,
+                    "attributes": { "ApproximateReceiveCount": receives.to_string() },
+                    "messageAttributes": {},
+                })
+            })
+            .collect();
+        serde_json::from_value(json!({ "Records": records })).unwrap()
+    }
+
+    fn failed(bodies: &[&str]) -> Value {
+        let ids = bodies
+            .iter()
+            .map(|body| json!({ "itemIdentifier": format!("id of {body}") }));
+        json!({ "batchItemFailures": ids.collect::<Vec<_>>() })
+    }
+
+    #[tokio::test]
+    async fn what_hangs_takes_nothing_down_that_was_done_before_it() {
+        let handler = Handler::default();
+        let report = handler
+            .handle_all(batch(&["a", "panic", "hang", "b"], 1))
+            .await;
+        assert_eq!(report, failed(&["panic", "hang", "b"]));
+        assert_eq!(*handler.given.lock().unwrap(), ["a", "panic", "hang"]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_one_that_hangs_gets_its_turn_before_it_is_buried() {
+        for count in 2..=10_usize {
+            let names: Vec<_> = (0..count).map(|place| place.to_string()).collect();
+            for hanging in 0..count {
+                let mut left: Vec<&str> = names.iter().map(String::as_str).collect();
+                left[hanging] = "hang";
+                for receives in 1..=MAX_RECEIVES {
+                    let report = Handler::default().handle_all(batch(&left, receives)).await;
+                    left.retain(|body| report.to_string().contains(&format!("id of {body}\"")));
+                }
+                assert_eq!(left, ["hang"], "{hanging} of {count} hangs");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_without_time() {
+        let handler = Handler::default();
+        let report = handle_batch(&handler, batch(&["a", "b"], 1), ready(())).await;
+        assert_eq!(report, failed(&["a", "b"]));
+        assert_eq!(*handler.given.lock().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_read_is_refused_by_its_name() {
+        let mut request = ApiGatewayV2httpRequest::default();
+        let value = aws_lambda_events::http::HeaderValue::from_bytes(b"caf\xc3\xa9").unwrap();
+        request.headers.insert("idempotency-key", value);
+        let refused = to_request(request).unwrap_err();
+        assert_eq!(refused, "idempotency-key: only ASCII can be read");
+    }
 }

@@ -33,8 +33,7 @@ impl S3 {
     }
 }
 
-/// What a failed call means. A 5xx, a throttle or a lost connection may pass; another 4xx
-/// will not.
+/// What a failed call means.
 pub(crate) fn failure<E>(operation: &'static str, key: &str, error: &SdkError<E>) -> PortError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -43,17 +42,54 @@ where
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16());
-    let fault = match status {
-        Some(404) => return PortError::ObjectMissing { operation, key },
-        Some(412) => return PortError::ObjectChanged { operation, key },
-        Some(408 | 429 | 500..) | None => Fault::Transient,
-        Some(_) => Fault::Permanent,
-    };
-    PortError::Object {
-        operation,
-        key,
-        fault,
-        reason: DisplayErrorContext(error).to_string(),
+    match judge(status, error.code()) {
+        Refusal::Missing => PortError::ObjectMissing { operation, key },
+        Refusal::Changed => PortError::ObjectChanged { operation, key },
+        Refusal::Fault(fault) => PortError::Object {
+            operation,
+            key,
+            fault,
+            reason: DisplayErrorContext(error).to_string(),
+        },
+    }
+}
+
+/// Why S3 refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Missing,
+    Changed,
+    Fault(Fault),
+}
+
+/// Codes of S3 that may pass though their status says otherwise: a slow client is told 400, a
+/// write beside another 409, and a copy or a completion can fail behind a 200.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+const PASSING: [&str; 11] = [
+    "BadDigest",
+    "ConditionalRequestConflict",
+    "ExpiredToken",
+    "IncompleteBody",
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeTooSkewed",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "SlowDown",
+];
+
+/// Judges a refusal by its HTTP status and S3's code. A 5xx, a throttle or a lost connection may
+/// pass, and so may what was accepted and then answered with an error; another 4xx will not.
+fn judge(status: Option<u16>, code: Option<&str>) -> Refusal {
+    match (status, code) {
+        (_, Some(code)) if PASSING.contains(&code) => Refusal::Fault(Fault::Transient),
+        // A bucket that is not there holds no object that is gone: its name is wrong.
+        (_, Some("NoSuchBucket")) => Refusal::Fault(Fault::Permanent),
+        (Some(404), _) => Refusal::Missing,
+        (Some(412), _) => Refusal::Changed,
+        (Some(200..=299 | 408 | 409 | 429 | 500..) | None, _) => Refusal::Fault(Fault::Transient),
+        (Some(_), _) => Refusal::Fault(Fault::Permanent),
     }
 }
 
@@ -205,6 +241,24 @@ impl Objects for S3 {
             .collect())
     }
 
+    async fn delete_writing(&self, key: &str, etag: &str) -> Result<(), PortError> {
+        let answer = self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .if_match(format!("\"{etag}\""))
+            .send()
+            .await;
+        let Err(error) = answer else {
+            return Ok(());
+        };
+        match failure("delete", key, &error) {
+            PortError::ObjectMissing { .. } | PortError::ObjectChanged { .. } => Ok(()),
+            error => Err(error),
+        }
+    }
+
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
         let Some(first) = keys.first() else {
             return Ok(());
@@ -237,6 +291,37 @@ impl Objects for S3 {
                 error.key().unwrap_or(first),
                 format!("{:?}: {:?}", error.code(), error.message()),
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_by_the_code_before_the_status() {
+        let passes = Refusal::Fault(Fault::Transient);
+        let stays = Refusal::Fault(Fault::Permanent);
+        let cases = [
+            (None, None, passes),
+            (Some(200), Some("InternalError"), passes),
+            (Some(200), None, passes),
+            (Some(400), Some("RequestTimeout"), passes),
+            (Some(400), Some("ExpiredToken"), passes),
+            (Some(400), Some("InvalidRequest"), stays),
+            (Some(403), Some("AccessDenied"), stays),
+            (Some(403), Some("RequestTimeTooSkewed"), passes),
+            (Some(404), Some("NoSuchKey"), Refusal::Missing),
+            (Some(404), None, Refusal::Missing),
+            (Some(404), Some("NoSuchBucket"), stays),
+            (Some(409), Some("OperationAborted"), passes),
+            (Some(412), Some("PreconditionFailed"), Refusal::Changed),
+            (Some(429), None, passes),
+            (Some(503), Some("SlowDown"), passes),
+        ];
+        for (status, code, wanted) in cases {
+            assert_eq!(judge(status, code), wanted, "{status:?} {code:?}");
         }
     }
 }

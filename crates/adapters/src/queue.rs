@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{SendMessageBatchRequestEntry, SendMessageBatchResultEntry};
 use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_ports::queue::OutgoingMessage;
 use cattube_ports::{PortError, Queue};
 use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{cut, pauses};
 
 /// Entries that a batch takes (SQS quota).
 const MAX_ENTRIES: usize = 10;
@@ -17,9 +19,6 @@ const MAX_BATCH_BYTES: usize = 262_144;
 
 /// Batches in flight at once. A long film has some hundred of them.
 const CONCURRENCY: usize = 8;
-
-/// How often refused entries of a batch are sent again before the send fails.
-const MAX_ROUNDS: usize = 4;
 
 /// A queue.
 #[derive(Debug, Clone)]
@@ -38,41 +37,52 @@ impl Sqs {
         }
     }
 
+    /// Sends a batch; gives what of it was refused, and why.
+    async fn send_once<'a>(
+        &self,
+        batch: &[&'a OutgoingMessage],
+    ) -> Result<(Vec<&'a OutgoingMessage>, String), PortError> {
+        let entries = batch
+            .iter()
+            .enumerate()
+            .map(|(place, message)| entry(place, message))
+            .collect::<Result<Vec<_>, _>>()?;
+        let answer = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| refused(batch.len(), DisplayErrorContext(&error).to_string()))?;
+        let reason = answer.failed().first().map_or_else(String::new, |entry| {
+            format!("{}: {}", entry.code(), entry.message().unwrap_or_default())
+        });
+        let sent: Vec<&str> = answer
+            .successful()
+            .iter()
+            .map(SendMessageBatchResultEntry::id)
+            .collect();
+        let left = batch
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !sent.contains(&place.to_string().as_str()))
+            .map(|(_, message)| *message);
+        Ok((left.collect(), reason))
+    }
+
     /// Sends a batch and, again, what of it was refused.
     async fn send_batch(&self, batch: Vec<&OutgoingMessage>) -> Result<(), PortError> {
-        let mut left = batch;
-        let mut reason = String::new();
-        for _ in 0..MAX_ROUNDS {
-            let entries = left
-                .iter()
-                .enumerate()
-                .map(|(place, message)| entry(place, message))
-                .collect::<Result<Vec<_>, _>>()?;
-            let answer = self
-                .client
-                .send_message_batch()
-                .queue_url(&self.url)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .map_err(|error| refused(left.len(), DisplayErrorContext(&error).to_string()))?;
-            let failed: Vec<&str> = answer
-                .failed()
-                .iter()
-                .map(aws_sdk_sqs::types::BatchResultErrorEntry::id)
-                .collect();
-            if let Some(entry) = answer.failed().first() {
-                reason = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
-            }
-            left = left
-                .into_iter()
-                .enumerate()
-                .filter(|(place, _)| failed.contains(&place.to_string().as_str()))
-                .map(|(_, message)| message)
-                .collect();
+        let (mut left, mut reason) = self.send_once(&batch).await?;
+        for pause in pauses() {
             if left.is_empty() {
                 return Ok(());
             }
+            tokio::time::sleep(pause).await;
+            (left, reason) = self.send_once(&left).await?;
+        }
+        if left.is_empty() {
+            return Ok(());
         }
         Err(refused(left.len(), reason))
     }
@@ -102,31 +112,11 @@ fn delay_seconds(message: &OutgoingMessage) -> Option<i32> {
     i32::try_from(seconds).ok().filter(|seconds| *seconds > 0)
 }
 
-/// Cuts messages into batches that SQS takes.
-fn batches(messages: &[OutgoingMessage]) -> Vec<Vec<&OutgoingMessage>> {
-    let mut batches: Vec<Vec<&OutgoingMessage>> = Vec::new();
-    let mut bytes = 0;
-    for message in messages {
-        let fits = batches
-            .last()
-            .is_some_and(|batch| batch.len() < MAX_ENTRIES)
-            && bytes + message.body.len() <= MAX_BATCH_BYTES;
-        if !fits {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += message.body.len();
-        if let Some(batch) = batches.last_mut() {
-            batch.push(message);
-        }
-    }
-    batches
-}
-
 #[async_trait]
 impl Queue for Sqs {
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), PortError> {
-        let sends: Vec<_> = batches(messages)
+        let size = |message: &OutgoingMessage| message.body.len();
+        let sends: Vec<_> = cut(messages, MAX_ENTRIES, MAX_BATCH_BYTES, size)
             .into_iter()
             .map(|batch| self.send_batch(batch))
             .collect();
@@ -134,27 +124,5 @@ impl Queue for Sqs {
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_keep_order_and_both_limits() {
-        let message = |size: usize| OutgoingMessage {
-            body: "x".repeat(size),
-            group: "g".to_owned(),
-            deduplication_id: None,
-            delay: std::time::Duration::ZERO,
-        };
-        let small: Vec<_> = (0..23).map(|_| message(10)).collect();
-        let sizes: Vec<_> = batches(&small).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [10, 10, 3]);
-        let large: Vec<_> = (0..5).map(|_| message(100_000)).collect();
-        let sizes: Vec<_> = batches(&large).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [2, 2, 1]);
-        assert!(batches(&[]).is_empty());
     }
 }

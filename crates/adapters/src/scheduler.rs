@@ -10,7 +10,7 @@ use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
 use aws_sdk_scheduler::operation::get_schedule::GetScheduleError;
 use aws_sdk_scheduler::operation::update_schedule::UpdateScheduleError;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_contract::Fault;
@@ -37,17 +37,26 @@ pub struct Schedules {
     group: String,
     role_arn: String,
     queue_arn: String,
+    dead_letters_arn: String,
 }
 
 impl Schedules {
-    /// Schedules of the group `group` that send to `queue_arn` as `role_arn`.
+    /// Schedules of the group `group` that send to `queue_arn` as `role_arn`, and what cannot be
+    /// sent there to `dead_letters_arn`.
     #[must_use]
-    pub fn new(config: &SdkConfig, group: String, role_arn: String, queue_arn: String) -> Self {
+    pub fn new(
+        config: &SdkConfig,
+        group: String,
+        role_arn: String,
+        queue_arn: String,
+        dead_letters_arn: String,
+    ) -> Self {
         Self {
             client: Client::new(config),
             group,
             role_arn,
             queue_arn,
+            dead_letters_arn,
         }
     }
 
@@ -181,12 +190,23 @@ impl Schedules {
     }
 
     fn target(&self, body: &str) -> Result<Target, BuildError> {
+        let dead_letters = DeadLetterConfig::builder()
+            .arn(&self.dead_letters_arn)
+            .build();
         Target::builder()
             .arn(&self.queue_arn)
             .role_arn(&self.role_arn)
-            .input(body)
+            .input(literal(body))
+            .dead_letter_config(dead_letters)
             .build()
     }
+}
+
+/// The same JSON without the `<` of the keywords, such as `<aws.scheduler.execution-id>`, that
+/// Scheduler would replace in it: keys of masters may hold them. In our messages it occurs in
+/// strings only.
+fn literal(body: &str) -> String {
+    body.replace('<', "\\u003c")
 }
 
 /// `at(yyyy-mm-ddThh:mm:ss)` in UTC, rounded up, so that no deadline comes early.
@@ -305,6 +325,18 @@ mod tests {
         let at = |millis| expression(Timestamp::from_millisecond(millis).unwrap());
         assert_eq!(at(1_700_000_000_000), "at(2023-11-14T22:13:20)");
         assert_eq!(at(1_700_000_000_001), "at(2023-11-14T22:13:21)");
+    }
+
+    #[test]
+    fn no_keyword_stands_in_a_message() {
+        let body = r#"{"key":"drop/<aws.scheduler.execution-id> <.mp4"}"#;
+        let sent = literal(body);
+        assert!(!sent.contains('<'));
+        let read: serde_json::Value = serde_json::from_str(&sent).unwrap();
+        assert_eq!(
+            read,
+            serde_json::from_str::<serde_json::Value>(body).unwrap()
+        );
     }
 
     #[test]

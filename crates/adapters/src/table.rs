@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_contract::Fault;
 use cattube_ports::table::{Item, Query};
@@ -96,6 +97,13 @@ fn to_item(mut attributes: Attributes) -> Result<Item, PortError> {
     })
 }
 
+/// Whether what stands there is what was to be written: the SDK tried again after it had been,
+/// and the reply was lost. One who wrote the very same beside this one is served as well.
+fn is_this_write(found: &Attributes, version: u64, document: &AttributeValue) -> bool {
+    let version = AttributeValue::N(version.to_string());
+    found.get("version") == Some(&version) && found.get("body") == Some(document)
+}
+
 #[async_trait]
 impl Table for DynamoDb {
     async fn load(&self, partition_key: &str, sort_key: &str) -> Result<Option<Item>, PortError> {
@@ -119,7 +127,7 @@ impl Table for DynamoDb {
         expected: Option<u64>,
         body: &Value,
     ) -> Result<(), PortError> {
-        let body = serde_dynamo::to_attribute_value(body)
+        let document: AttributeValue = serde_dynamo::to_attribute_value(body)
             .map_err(|error| damaged("save", sort_key, error.to_string()))?;
         let version = expected.unwrap_or(0).saturating_add(1);
         let put = self
@@ -129,17 +137,28 @@ impl Table for DynamoDb {
             .item("pk", text(partition_key))
             .item("sk", text(sort_key))
             .item("version", AttributeValue::N(version.to_string()))
-            .item("body", body);
+            .item("body", document.clone());
         let put = match expected {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(expected) => put
                 .condition_expression("version = :expected")
                 .expression_attribute_values(":expected", AttributeValue::N(expected.to_string())),
         };
-        put.send()
-            .await
-            .map(drop)
-            .map_err(|error| failure("save", sort_key, &error))
+        let put = put
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(());
+        };
+        // A new item that stands already is told of in any case: it is how a claim is lost.
+        if let Some(PutItemError::ConditionalCheckFailedException(found)) = error.as_service_error()
+            && expected.is_some()
+            && found
+                .item()
+                .is_some_and(|item| is_this_write(item, version, &document))
+        {
+            return Ok(());
+        }
+        Err(failure("save", sort_key, &error))
     }
 
     async fn query(&self, query: Query<'_>) -> Result<Vec<Item>, PortError> {

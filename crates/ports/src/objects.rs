@@ -78,6 +78,13 @@ pub trait Objects: Send + Sync {
     /// [`PortError::ObjectMissing`] if `from` is not there; [`PortError::Object`].
     async fn copy(&self, from: &str, to: &str) -> Result<(), PortError>;
 
+    /// Removes an object if it is still the writing with this tag. One that is not there is
+    /// removed already, and another writing stands.
+    ///
+    /// # Errors
+    /// [`PortError::Object`].
+    async fn delete_writing(&self, key: &str, etag: &str) -> Result<(), PortError>;
+
     /// Removes objects, up to 1,000; those that are not there are removed already.
     ///
     /// # Errors

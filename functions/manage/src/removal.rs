@@ -1,5 +1,7 @@
 //! Removes objects: of a deleted or abandoned video all, of a making that is not served its
-//! own. It must never remove what is being served.
+//! own. It must never remove what is being served, nor a master that another video was made of.
+
+use std::collections::BTreeSet;
 
 use cattube_contract::command::PurgeVideo;
 use cattube_contract::key::{MasterKey, VideoKeys, media_prefix, work_prefix};
@@ -22,19 +24,26 @@ async fn sweep(objects: &dyn Objects, prefix: &str) -> Result<(), PortError> {
     }
 }
 
-/// Every key that the video's master may have. `event` made it look; it may name the master.
-fn master_keys(video: &Video, event: Option<&Event>) -> Vec<String> {
+/// The key that belongs to this video alone.
+fn uploaded_key(video: &Video) -> String {
     let uploaded = MasterKey::Uploaded {
         owner_id: video.owner_id,
         video_id: video.video_id,
     };
-    let mut keys = vec![uploaded.to_string()];
-    keys.extend(video.master_key.clone());
-    let told = event.and_then(master_of);
-    keys.extend(told.map(|master| master.key.clone()));
-    keys.sort();
-    keys.dedup();
-    keys
+    uploaded.to_string()
+}
+
+/// The writings that the video was made of, as keys and tags, where their key can hold another
+/// video's master next. `event` made it look; it may name one.
+fn dropped_writings<'a>(
+    video: &'a Video,
+    event: Option<&'a Event>,
+) -> BTreeSet<(&'a str, &'a str)> {
+    let masters = video.master.iter().chain(event.and_then(master_of));
+    let dropped = masters.filter(|master| master.key != uploaded_key(video));
+    dropped
+        .map(|master| (master.key.as_str(), master.etag.as_str()))
+        .collect()
 }
 
 /// The name of the deadline of a removal: one a video, and one a making of it.
@@ -93,7 +102,10 @@ impl Catalogue {
     ) -> Result<(), PortError> {
         let (media, work) = match removal {
             Removal::Video => {
-                self.masters.delete(&master_keys(video, event)).await?;
+                self.masters.delete(&[uploaded_key(video)]).await?;
+                for (key, etag) in dropped_writings(video, event) {
+                    self.masters.delete_writing(key, etag).await?;
+                }
                 (
                     media_prefix(video.owner_id, video.video_id),
                     work_prefix(video.owner_id, video.video_id),

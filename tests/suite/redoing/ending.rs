@@ -4,11 +4,11 @@ use cattube_contract::event::{Answer, MessageBuried, VideoAbandoned};
 use cattube_contract::{Envelope, Event, OwnerId, VideoId};
 use cattube_ports::fakes::FaultPlan;
 use cattube_tests::rules::bus_body;
-use cattube_tests::world::{Message, World};
+use cattube_tests::world::{DROP_OWNER, Message, World};
 
 use super::stage::{
-    answer, ask_redo, assert_gone, delete, facts, of_generation, playing, ready, redo, state,
-    the_day_after, view, world,
+    DROPPED, answer, ask_redo, assert_gone, delete, facts, master, of_generation, playing, ready,
+    redo, state, the_day_after, video, view, world,
 };
 
 /// Delivers so many messages; what fails stays failed.
@@ -132,6 +132,41 @@ async fn a_video_that_is_deleted_amid_a_redo_leaves_nothing() {
         the_day_after(&mut world).await;
         assert_gone(&world, &format!("deleted after {after}"));
         assert_eq!(state(&world).await, "not found");
+    }
+}
+
+#[tokio::test]
+async fn what_is_dropped_in_the_place_of_a_deleted_film_stays() {
+    for dropped_first in [true, false] {
+        let (mut world, _) = ready(&FaultPlan::none()).await;
+        let old = video(&world);
+        // Another film for S3: a box of nothing is at its end.
+        let other = [master(), b"\0\0\0\x08free".to_vec()].concat();
+        let notes = [("cattube-sizes", "240,144")];
+        let drop_other = |world: &World| world.masters.put_master(DROPPED, other.clone(), &notes);
+        if dropped_first {
+            drop_other(&world);
+        }
+        delete(&world).await;
+        world.pump().await;
+        if !dropped_first {
+            assert_eq!(world.masters.keys(), [""; 0]);
+            drop_other(&world);
+            world.pump().await;
+        }
+        the_day_after(&mut world).await;
+        assert_eq!(world.masters.bytes_of(DROPPED).unwrap(), other);
+        let new = world
+            .history
+            .iter()
+            .rev()
+            .map(|said| said.metadata.video_id);
+        let new = { new }.find(|video| *video != old).unwrap();
+        let answer = world
+            .ask(DROP_OWNER, "GET /v1/videos/{id}", Some(new))
+            .await;
+        assert_eq!(answer.unwrap().body["state"], "ready");
+        assert!(world.failures.is_empty(), "{:?}", world.failures);
     }
 }
 

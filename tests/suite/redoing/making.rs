@@ -342,7 +342,7 @@ async fn redo_under(
 }
 
 #[tokio::test]
-async fn a_crash_before_any_port_call_of_a_redo_loses_nothing() {
+async fn a_fault_at_any_port_call_of_a_redo_loses_nothing() {
     let faults = FaultPlan::none();
     let (_world, _) = ready(&faults).await;
     let before = faults.calls();

@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::encoder::Watched;
 
 /// A master of three chunks with sound, made once.
-fn master() -> Vec<u8> {
+pub fn master() -> Vec<u8> {
     static MASTER: OnceLock<Vec<u8>> = OnceLock::new();
     MASTER
         .get_or_init(|| {
@@ -29,6 +29,9 @@ fn master() -> Vec<u8> {
         })
         .clone()
 }
+
+/// Where the film is dropped.
+pub const DROPPED: &str = "drop/film.mp4";
 
 /// The sizes that are asked for, by their names.
 pub const SIZES: [&str; 2] = ["240p", "144p"];
@@ -42,7 +45,7 @@ pub fn world(faults: &FaultPlan) -> (World, Watched) {
     let encoder = Watched::default();
     let world = World::new(Arc::new(encoder.clone()), Quality::Crf(30), faults);
     let notes = [("cattube-sizes", "240,144")];
-    world.masters.put_master("drop/film.mp4", master(), &notes);
+    world.masters.put_master(DROPPED, master(), &notes);
     (world, encoder)
 }
 

@@ -81,6 +81,10 @@ impl Objects for Announced {
         self.store.copy(from, to).await
     }
 
+    async fn delete_writing(&self, key: &str, etag: &str) -> Result<(), PortError> {
+        self.store.delete_writing(key, etag).await
+    }
+
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
         self.store.delete(keys).await
     }

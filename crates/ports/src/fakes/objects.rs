@@ -268,6 +268,16 @@ impl Objects for MemoryObjects {
         self.call("copy", to, |bucket| bucket.copy(from, to))
     }
 
+    async fn delete_writing(&self, key: &str, etag: &str) -> Result<(), PortError> {
+        self.call("delete_writing", key, |bucket| {
+            let is_meant = |stored: &Stored| stored.head.etag == etag;
+            if bucket.objects.get(key).is_some_and(is_meant) {
+                bucket.objects.remove(key);
+            }
+            Ok(())
+        })
+    }
+
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
         let first = keys.first().map_or("", String::as_str);
         self.call("delete", first, |bucket| {

@@ -187,6 +187,20 @@ impl Objects for SimObjects {
         .await
     }
 
+    async fn delete_writing(&self, key: &str, etag: &str) -> Result<(), PortError> {
+        self.call("delete_writing", key, |state| {
+            let objects = &mut state.bucket(self.is_masters()).objects;
+            if objects
+                .get(key)
+                .is_some_and(|stored| stored.head.etag == etag)
+            {
+                objects.remove(key);
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
         let first = keys.first().map_or("", String::as_str);
         self.call("delete", first, |state| {
