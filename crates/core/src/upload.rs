@@ -10,6 +10,8 @@ use cattube_contract::size::Sizes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::intake::encode_title;
+
 pub use rescue::{Checked, Found, Look, MAX_ROUNDS, Resume, cancellation, check, resume};
 
 const MIB: u64 = 1 << 20;
@@ -30,6 +32,10 @@ const USUAL_PARTS: u64 = 250;
 
 /// The longest title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
+
+/// The longest title, percent-encoded in an object's notes, in bytes: S3 takes 2 KB of notes in
+/// all, and the others take less than 100.
+const MAX_TITLE_BYTES: usize = 1_800;
 
 /// How many part URLs one page may ask for.
 pub const PAGE_PARTS: RangeInclusive<u32> = 1..=1000;
@@ -125,6 +131,13 @@ pub fn plan_parts(request: &UploadRequest) -> Result<u64, InvalidUpload> {
         return fail(
             "title",
             format!("expected 1 to {MAX_TITLE_CHARS} characters, got {title_chars}"),
+        );
+    }
+    let title_bytes = encode_title(&request.title).len();
+    if title_bytes > MAX_TITLE_BYTES {
+        return fail(
+            "title",
+            format!("expected up to {MAX_TITLE_BYTES} bytes percent-encoded, got {title_bytes}"),
         );
     }
     if request.title.chars().any(char::is_control) {
@@ -234,6 +247,17 @@ impl Upload {
         self
     }
 
+    /// After its video was deleted, whatever had become of it: the same file sent again is told
+    /// that nothing is there any more.
+    #[must_use]
+    pub fn delete(mut self, reason: &str) -> Self {
+        if matches!(self.state, UploadState::Open | UploadState::Completed) {
+            self.state = UploadState::Cancelled;
+            self.reason = Some(reason.to_owned());
+        }
+        self
+    }
+
     /// How long it may go without a part, in seconds: the larger the parts, the longer one
     /// takes. `deadline_seconds` is for the smallest parts.
     #[must_use]
@@ -324,6 +348,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_left_of_an_upload_whose_video_was_deleted() {
+        let reason = "its video was deleted";
+        for standing in [upload(1), upload(1).accept()] {
+            let deleted = standing.delete(reason);
+            assert_eq!(deleted.state, UploadState::Cancelled);
+            assert_eq!(deleted.reason.as_deref(), Some(reason));
+            assert!(deleted.is_over() && !deleted.is_cancelled_by_client());
+            // It is not taken up again by a late event.
+            assert_eq!(deleted.accept().state, UploadState::Cancelled);
+        }
+        let given_up = upload(1).end(UploadState::Abandoned, "stalled");
+        assert_eq!(given_up.clone().delete(reason), given_up);
+    }
+
+    #[test]
     fn larger_parts_have_more_time() {
         assert_eq!(upload(20 * MIB).patience_seconds(900), 900);
         let film = upload(16 << 30);
@@ -392,6 +431,10 @@ mod tests {
         let titled = |title: String| UploadRequest { title, ..good() };
         assert!(!refused(titled("ä".repeat(MAX_TITLE_CHARS))));
         assert!(refused(titled("ä".repeat(MAX_TITLE_CHARS + 1))));
+        assert!(!refused(titled("猫".repeat(MAX_TITLE_CHARS))));
+        // Twelve bytes each.
+        assert!(!refused(titled("😺".repeat(150))));
+        assert!(refused(titled("😺".repeat(151))));
         assert!(refused(titled("  ".to_owned())));
         assert!(refused(titled("a\u{7}b".to_owned())));
         let sized = |size_bytes| UploadRequest {

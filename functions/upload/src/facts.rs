@@ -24,7 +24,7 @@ impl Uploads {
                 self.end(metadata, "video given up", end).await
             }
             Event::VideoDeleted(_) => {
-                let end = |upload: Upload| upload.end(UploadState::Cancelled, VIDEO_DELETED);
+                let end = |upload: Upload| upload.delete(VIDEO_DELETED);
                 self.end(metadata, "video deleted", end).await
             }
             Event::UploadRequested(_)

@@ -151,11 +151,15 @@ impl Uploads {
         match self.save(owner, &upload, None).await {
             Ok(()) => Ok(upload),
             Err(UploadError::Port(PortError::Conflict { .. })) => {
-                // The same request came twice at once; the other one's upload stands.
-                let key = master_key(owner, video_id);
-                self.store.abort(&key, &upload.store_upload).await?;
                 let stored = self.load(owner, video_id).await?;
-                Ok(stored.map_or(upload, |stored| stored.upload))
+                let standing = stored.map_or_else(|| upload.clone(), |stored| stored.upload);
+                if standing.store_upload != upload.store_upload {
+                    // The same request came twice at once; the other one's upload stands. It is
+                    // this one's where the write was done and its reply was lost.
+                    let key = master_key(owner, video_id);
+                    self.store.abort(&key, &upload.store_upload).await?;
+                }
+                Ok(standing)
             }
             Err(error) => Err(error),
         }

@@ -21,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         env::read(env::SCHEDULE_GROUP)?,
         env::read(env::SCHEDULE_ROLE_ARN)?,
         env::read(env::UPLOADS_QUEUE_ARN)?,
+        env::read(env::SCHEDULE_DEAD_LETTERS_ARN)?,
     );
     lambda::run_consumer_and_api(Uploads {
         objects: Arc::<S3>::clone(&masters),
