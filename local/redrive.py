@@ -37,6 +37,8 @@ class Parked:
     body: str
     age_seconds: float
     receipt: str
+    is_cut: bool
+    """Its body was longer than a message can quote: it cannot be sent back."""
 
     @classmethod
     def of(cls, message: dict) -> Parked:
@@ -46,12 +48,13 @@ class Parked:
         return cls(
             queue=body["queue"], video="-" if set(video[4:]) == {"0"} else video, reason=body["reason"],
             body=body["body"], age_seconds=time.time() - sent, receipt=message["ReceiptHandle"],
+            is_cut="body_bytes" in body,
         )
 
     def line(self) -> str:
         minutes = int(self.age_seconds // 60)
         age = f"{minutes // 1440}d{minutes // 60 % 24:02}h" if minutes >= 1440 else f"{minutes // 60}h{minutes % 60:02}m"
-        return f"{self.queue:9} {self.video:36} {age:>6}  {self.reason}"
+        return f"{self.queue:9} {self.video:36} {age:>6}  {self.reason}{' (cut, too long to send back)' if self.is_cut else ''}"
 
 
 def parked(sqs, url: str) -> Iterator[Parked]:
@@ -98,10 +101,11 @@ def main() -> None:
     url = outputs["ParkedQueueUrl"]
     count = 0
     for message in list(parked(sqs, url)):
-        if args.queue in (None, message.queue):
+        goes_back = args.queue == message.queue and not message.is_cut
+        if args.queue is None or goes_back:
             count += 1
             print(message.line())
-        if args.queue == message.queue:
+        if goes_back:
             # Sent before it is removed: it may come twice, which harms nobody, but is never lost.
             send_back(sqs, outputs[OUTPUTS[message.queue]], message)
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message.receipt)

@@ -16,6 +16,13 @@ use crate::digest::sha256_hex;
 /// The longest body that is told on the bus, as JSON; EventBridge takes 256 KiB an entry.
 pub const MAX_TOLD_BYTES: usize = 64 * 1024;
 
+/// The longest message that is put aside: a little less than the 1 MiB that SQS takes.
+const MAX_PARKED_BYTES: usize = 1_000_000;
+
+/// What is kept of a body that no message can hold any more once it is quoted in JSON; at six
+/// bytes a control character it fits in any case.
+const CUT_BODY_CHARS: usize = 20_000;
+
 /// How much of a parser's words is told.
 const REASON_CHARS: usize = 300;
 
@@ -80,12 +87,7 @@ pub struct Told {
 pub fn tell(queue: &str, body: &str, may_go_back: bool, now: Timestamp) -> Told {
     let burial = examine(body);
     let body_sha256 = sha256_hex(body.as_bytes());
-    let parked = json!({
-        "queue": queue,
-        "video_id": burial.video_id,
-        "reason": burial.reason,
-        "body": body,
-    });
+    let parked = park(queue, &burial, body);
     let metadata = Metadata {
         event_id: EventId::derive("MessageBuried", &[queue, &body_sha256]),
         video_id: burial.video_id,
@@ -106,9 +108,29 @@ pub fn tell(queue: &str, body: &str, may_go_back: bool, now: Timestamp) -> Told 
     });
     Told {
         metadata,
-        parked: parked.to_string(),
+        parked,
         event: (!burial.tells_of_another).then_some(event),
     }
+}
+
+/// The message that is put aside.
+fn park(queue: &str, burial: &Burial, body: &str) -> String {
+    let mut parked = json!({
+        "queue": queue,
+        "video_id": burial.video_id,
+        "reason": burial.reason,
+        "body": body,
+    });
+    let whole = parked.to_string();
+    if whole.len() <= MAX_PARKED_BYTES {
+        return whole;
+    }
+    // Better told of without its end than not at all; it is none of ours, which are short.
+    if let Some(fields) = parked.as_object_mut() {
+        fields.insert("body".to_owned(), excerpt(body, CUT_BODY_CHARS).into());
+        fields.insert("body_bytes".to_owned(), body.len().into());
+    }
+    parked.to_string()
 }
 
 /// The body, unless it is too long for the bus.
@@ -280,6 +302,24 @@ mod tests {
         let data = json!({ "queue": "manage", "reason": "poison", "body_sha256": "00" });
         let letter = event("MessageBuried", 1, &data);
         assert_eq!(tell("retry", &letter, true, now).event, None);
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_put_aside_whole_is_cut() {
+        for poison in ["\u{1}", "\"", "x"] {
+            let body = poison.repeat(1 << 20);
+            let told = tell("manage", &body, true, Timestamp::UNIX_EPOCH);
+            assert!(told.parked.len() <= MAX_PARKED_BYTES);
+            let parked: Value = serde_json::from_str(&told.parked).unwrap();
+            assert_eq!(parked["body"], poison.repeat(CUT_BODY_CHARS));
+            assert_eq!(parked["body_bytes"], body.len());
+            assert!(told.event.is_some());
+        }
+        let body = "x".repeat(MAX_PARKED_BYTES / 2);
+        let told = tell("manage", &body, true, Timestamp::UNIX_EPOCH);
+        let parked: Value = serde_json::from_str(&told.parked).unwrap();
+        assert_eq!(parked["body"], body);
+        assert!(parked.get("body_bytes").is_none());
     }
 
     #[test]

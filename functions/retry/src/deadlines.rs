@@ -186,7 +186,13 @@ impl Retry {
             return Ok(());
         };
         let text = generation.to_string();
-        let watch = metadata.follow("CheckJob", &[&text], self.clock.now());
+        // The round of the attempt that failed: the one to come has one of its own, in which it
+        // is queued again if it dies without a word.
+        let failed = Metadata {
+            attempt: metadata.attempt.saturating_sub(1).max(1),
+            ..metadata.clone()
+        };
+        let watch = failed.follow("CheckJob", &[&text], self.clock.now());
         let deadline = self.deadline(watch, job, seen, delay)?;
         Ok(self.scheduler.postpone(deadline).await?)
     }

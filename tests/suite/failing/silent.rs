@@ -1,6 +1,7 @@
 //! Messages that are lost for good: the deadline alone leads to the truth.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use cattube_contract::command::PlanVideo;
 use cattube_contract::event::{Answer, FailedWork, RetryRequested, Stage};
@@ -11,7 +12,7 @@ use cattube_ports::fakes::FaultPlan;
 use cattube_ports::outcome::MessageHandler;
 use cattube_tests::world::{DROP_OWNER, JOB_DEADLINE, Message, World};
 
-use super::{answer, exhausted, question, set, told};
+use super::{answer, broken_world, exhausted, question, set, told};
 use crate::flow::{count, state, video, world};
 
 /// The job of the film.
@@ -95,6 +96,24 @@ async fn a_chunk_whose_command_is_lost_is_queued_again() {
     assert_eq!(state(&world).await, "ready");
     // The others were left alone.
     assert_eq!(count(&world, "ChunkTranscoded"), before + 1);
+    assert_eq!(world.job_deadlines.pending(), []);
+}
+
+#[tokio::test]
+async fn a_last_attempt_that_dies_without_a_word_is_made_once_more() {
+    let (mut world, full) = broken_world();
+    let is_last = |body: &str| body.contains(r#""attempt":5"#);
+    pump_but(
+        &mut world,
+        |message| matches!(message, Message::Chunk(body) if is_last(body)),
+    )
+    .await;
+    full.store(false, Ordering::Relaxed);
+    assert_ne!(state(&world).await, "ready");
+    world.elapse(JOB_DEADLINE * 2);
+    world.pump().await;
+    assert_eq!(state(&world).await, "ready");
+    assert_eq!(exhausted(&world), []);
     assert_eq!(world.job_deadlines.pending(), []);
 }
 
