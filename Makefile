@@ -20,7 +20,10 @@ CHECKOV := .local/checkov/bin/checkov
 TOOLS := .local/tools.stamp
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/.local/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# A region for sam's checks. What speaks to AWS takes the user's own.
+ifeq ($(filter deploy redrive,$(MAKECMDGOALS)),)
 export AWS_DEFAULT_REGION ?= us-east-1
+endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 

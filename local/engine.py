@@ -405,7 +405,7 @@ def fixups(engine: Engine) -> None:
         r["LogicalResourceId"]: r["PhysicalResourceId"]
         for r in cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
     }
-    dynamodb, lambda_ = engine.client("dynamodb"), engine.client("lambda")
+    lambda_ = engine.client("lambda")
     for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]:
         limit = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
         if limit is not None:
@@ -422,14 +422,6 @@ def fixups(engine: Engine) -> None:
                         statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
                 text = re.sub(r":schedule/[^/\"]+/", ":schedule/default/", json.dumps(document))
                 iam.put_role_policy(**role, PolicyDocument=text)
-        if resource["Type"] == "AWS::DynamoDB::Table":
-            now = dynamodb.describe_time_to_live(TableName=ids[logical])["TimeToLiveDescription"]
-            if now["TimeToLiveStatus"] != "ENABLED":
-                ttl = properties["TimeToLiveSpecification"]
-                dynamodb.update_time_to_live(
-                    TableName=ids[logical],
-                    TimeToLiveSpecification={"AttributeName": ttl["AttributeName"], "Enabled": True},
-                )
         if resource["Type"] == "AWS::ApiGatewayV2::Api":
             cors = {**properties["CorsConfiguration"], "AllowOrigins": parameters["AllowedOrigins"].split(",")}
             cors["MaxAge"] = int(cors["MaxAge"])

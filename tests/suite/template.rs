@@ -217,6 +217,11 @@ fn buckets_are_private_and_forget_stale_uploads() {
             None,
             "EventBridge",
         ),
+        (
+            "/Resources/Distribution/Properties/DistributionConfig/DefaultRootObject",
+            None,
+            "list of its bucket",
+        ),
     ];
     holds(rules::buckets, &changes);
 }
@@ -251,6 +256,21 @@ fn deadlines_can_be_set_and_come() {
             "/Resources/IngestFunction/Properties/Environment/Variables/SCHEDULE_ROLE_ARN",
             None,
             "IngestFunction has no role",
+        ),
+        (
+            "/Resources/IngestFunction/Properties/Environment/Variables/SCHEDULE_DEAD_LETTERS_ARN",
+            None,
+            "IngestFunction lets deadlines vanish",
+        ),
+        (
+            "/Resources/ManageFunction/Properties/Environment/Variables/SCHEDULE_DEAD_LETTERS_ARN",
+            Some(json!({"Fn::GetAtt": "UploadsDeadLetters.Arn"})),
+            "ManageFunction buries its deadlines in UploadsDeadLetters",
+        ),
+        (
+            "/Resources/ScheduleRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource",
+            Some(json!([])),
+            "ScheduleRole may not send to ManageDeadLetters",
         ),
         (
             "/Resources/IngestRole/Properties/Policies/0/PolicyDocument/Statement",
@@ -337,6 +357,26 @@ fn what_no_event_tells_is_watched_and_heard() {
             "/Resources/JobsDeadLettersAlarm",
             None,
             "nobody watches the depth of JobsDeadLetters",
+        ),
+        (
+            "/Resources/JobsDeadLettersAlarm/Properties/Metrics/2",
+            Some(json!({})),
+            "nobody watches the depth of JobsDeadLetters",
+        ),
+        (
+            "/Resources/NotifyErrorsAlarm/Properties/MetricName",
+            Some(json!("Invocations")),
+            "nobody watches the errors of NotifyFunction",
+        ),
+        (
+            "/Resources/NotifyQueueAgeAlarm/Properties/AlarmActions",
+            None,
+            "NotifyQueueAgeAlarm reaches nobody",
+        ),
+        (
+            "/Resources/ThrottlesAlarm/Properties/AlarmActions",
+            None,
+            "ThrottlesAlarm reaches nobody",
         ),
         (
             "/Resources/ChunksQueueAgeAlarm/Properties/MetricName",

@@ -34,12 +34,14 @@ pub const SOURCE_QUEUES: &str = "SOURCE_QUEUES";
 pub const SCHEDULE_GROUP: &str = "SCHEDULE_GROUP";
 /// The role by which the scheduler sends to a function's queue.
 pub const SCHEDULE_ROLE_ARN: &str = "SCHEDULE_ROLE_ARN";
+/// Where a deadline goes that cannot be sent to its queue.
+pub const SCHEDULE_DEAD_LETTERS_ARN: &str = "SCHEDULE_DEAD_LETTERS_ARN";
 /// How long ffmpeg may take for a chunk, in seconds: less than the function itself, so that
 /// there is time to say that it took too long.
 pub const ENCODE_LIMIT_SECONDS: &str = "ENCODE_LIMIT_SECONDS";
 /// How long a job may go without progress, in seconds.
 pub const JOB_DEADLINE_SECONDS: &str = "JOB_DEADLINE_SECONDS";
-/// How long an upload may go without a byte, in seconds.
+/// How long an upload of the smallest parts may go without a part, in seconds.
 pub const UPLOAD_DEADLINE_SECONDS: &str = "UPLOAD_DEADLINE_SECONDS";
 /// How long after its end a making's objects are removed again or for good, in seconds.
 pub const PURGE_DELAY_SECONDS: &str = "PURGE_DELAY_SECONDS";

@@ -24,6 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             env::read(env::SCHEDULE_GROUP)?,
             env::read(env::SCHEDULE_ROLE_ARN)?,
             env::read(env::DEADLINES_QUEUE_ARN)?,
+            env::read(env::SCHEDULE_DEAD_LETTERS_ARN)?,
         )),
         job_deadline: env::read_seconds(env::JOB_DEADLINE_SECONDS)?,
         clock: Arc::new(System),

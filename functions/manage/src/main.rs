@@ -25,6 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             env::read(env::SCHEDULE_GROUP)?,
             env::read(env::SCHEDULE_ROLE_ARN)?,
             env::read(env::MANAGE_QUEUE_ARN)?,
+            env::read(env::SCHEDULE_DEAD_LETTERS_ARN)?,
         )),
         purge_delay: env::read_seconds(env::PURGE_DELAY_SECONDS)?,
         clock: Arc::new(System),

@@ -21,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let group = env::read(env::SCHEDULE_GROUP)?;
     let role = env::read(env::SCHEDULE_ROLE_ARN)?;
     let deadlines = env::read(env::DEADLINES_QUEUE_ARN)?;
+    let dead_deadlines = env::read(env::SCHEDULE_DEAD_LETTERS_ARN)?;
     lambda::run_consumer(Retry {
         masters: Arc::new(S3::new(&aws, env::read(env::MASTERS_BUCKET)?)),
         bus: Arc::new(EventBridge::new(&aws, env::read(env::BUS_NAME)?, "retry")),
@@ -31,7 +32,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         parked: queue(env::read(env::PARKED_QUEUE_URL)?),
         dead_letters: env::read_pairs(env::DEAD_LETTERS)?,
         sources: sources.map(|(name, url)| (name, queue(url))).collect(),
-        scheduler: Arc::new(Schedules::new(&aws, group, role, deadlines)),
+        scheduler: Arc::new(Schedules::new(&aws, group, role, deadlines, dead_deadlines)),
         job_deadline: env::read_seconds(env::JOB_DEADLINE_SECONDS)?,
         clock: Arc::new(System),
     })

@@ -26,6 +26,13 @@ fn watched<'a>(template: &'a Value, metric: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
+/// What an alarm watches: functions and queues.
+fn subjects(alarm: &Value) -> BTreeSet<&str> {
+    let in_sum = alarm["Metrics"].as_array().into_iter().flatten();
+    let in_sum = in_sum.flat_map(|item| named(&item["MetricStat"]["Metric"]["Dimensions"]));
+    in_sum.chain(named(&alarm["Dimensions"])).collect()
+}
+
 /// Whether an alarm's name is one that the rule on alarms lets through.
 fn is_heard(template: &Value, alarm: &Value) -> bool {
     let rules = resources(template, "AWS::Events::Rule");
@@ -41,19 +48,20 @@ fn is_heard(template: &Value, alarm: &Value) -> bool {
     })
 }
 
-/// The depth of all dead letters, the age of all other messages and the throttles of all
-/// functions are watched; every alarm is heard by `notify`, and the one on its own dead letters
-/// by people.
+/// The depth of all dead letters, in flight or not, the age of all other messages, the throttles
+/// of all functions and the errors of `notify` are watched; every alarm is heard by `notify`, and
+/// those on itself by people.
 pub fn alarms(template: &Value) -> Vec<String> {
     let mut broken = Vec::new();
     let depth = watched(template, "ApproximateNumberOfMessagesVisible");
+    let hidden = watched(template, "ApproximateNumberOfMessagesNotVisible");
     let age = watched(template, "ApproximateAgeOfOldestMessage");
     for (name, queue) in resources(template, "AWS::SQS::Queue") {
         if PARKED.contains(&name) {
             continue;
         }
         let is_dead = queue.get("RedrivePolicy").is_none();
-        if is_dead && !depth.contains(name) {
+        if is_dead && !(depth.contains(name) && hidden.contains(name)) {
             broken.push(format!("nobody watches the depth of {name}"));
         }
         if !is_dead && !age.contains(name) {
@@ -66,6 +74,9 @@ pub fn alarms(template: &Value) -> Vec<String> {
             broken.push(format!("nobody watches the throttles of {}", function.name));
         }
     }
+    if !watched(template, "Errors").contains("NotifyFunction") {
+        broken.push("nobody watches the errors of NotifyFunction".to_owned());
+    }
     for (name, alarm) in resources(template, "AWS::CloudWatch::Alarm") {
         if template["Resources"][name]["Condition"] != "OnAws" {
             broken.push(format!("{name} is more than the local engine takes"));
@@ -73,7 +84,8 @@ pub fn alarms(template: &Value) -> Vec<String> {
         if !is_heard(template, alarm) {
             broken.push(format!("nobody hears {name}"));
         }
-        let last = named(&alarm["Dimensions"]).contains("NotifyDeadLetters");
+        let of_notify = ["NotifyDeadLetters", "NotifyQueue", "NotifyFunction"];
+        let last = !subjects(alarm).is_disjoint(&BTreeSet::from(of_notify));
         let people = alarm["AlarmActions"].get(0).and_then(target);
         if last && people != Some("PeopleTopic") {
             broken.push(format!("{name} reaches nobody"));

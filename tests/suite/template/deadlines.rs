@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::document::{Function, functions, named, statements, target, texts};
+use super::document::{Function, functions, named, resources, statements, target, texts};
 
 /// How the environment names the queue that a deadline comes to.
 const QUEUE: &str = "_QUEUE_ARN";
 
-/// Whether a variable names a queue for deadlines: the scheduler sends there, not the function.
-pub fn is_queue(variable: &str) -> bool {
-    variable.ends_with(QUEUE)
+/// Whether a variable names a queue that the scheduler sends to, and not the function.
+pub fn is_schedulers(variable: &str) -> bool {
+    variable.ends_with(QUEUE) || variable == DEAD_LETTERS
 }
+
+/// How it names the queue for deadlines that cannot be sent.
+const DEAD_LETTERS: &str = "SCHEDULE_DEAD_LETTERS_ARN";
 
 /// What a role may do, and to what.
 fn may<'a>(template: &'a Value, role: &str, action: &str) -> BTreeSet<&'a str> {
@@ -26,7 +29,8 @@ fn may<'a>(template: &'a Value, role: &str, action: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
-/// Who sets deadlines may do so, hands over a role that can send them, and sees to it that no
+/// Who sets deadlines may do so, hands over a role that can send them, buries those that cannot
+/// be sent where their queue buries its own, and sees to it that no
 /// other service is handed it.
 pub fn deadlines(template: &Value) -> Vec<String> {
     let mut broken = Vec::new();
@@ -37,7 +41,7 @@ pub fn deadlines(template: &Value) -> Vec<String> {
             environment,
             ..
         } = function;
-        let queues = environment.iter().filter(|(name, _)| is_queue(name));
+        let queues = environment.iter().filter(|(name, _)| name.ends_with(QUEUE));
         let queues: Vec<_> = queues.filter_map(|(_, value)| target(value)).collect();
         if queues.is_empty() {
             continue;
@@ -49,7 +53,25 @@ pub fn deadlines(template: &Value) -> Vec<String> {
             continue;
         };
         let sends = may(template, handed, "sqs:SendMessage");
-        let unreached = queues.iter().filter(|queue| !sends.contains(*queue));
+        let Some(dead) = environment
+            .get(DEAD_LETTERS)
+            .and_then(|value| target(value))
+        else {
+            broken.push(format!("{name} lets deadlines vanish that cannot be sent"));
+            continue;
+        };
+        let buries = resources(template, "AWS::SQS::Queue");
+        let buries = queues.iter().all(|queue| {
+            let policy = buries.get(queue).map(|queue| &queue["RedrivePolicy"]);
+            policy.is_some_and(|policy| target(&policy["deadLetterTargetArn"]) == Some(dead))
+        });
+        if !buries {
+            broken.push(format!(
+                "{name} buries its deadlines in {dead}, others of their queue elsewhere"
+            ));
+        }
+        let reached = queues.iter().chain([&dead]);
+        let unreached = reached.filter(|queue| !sends.contains(*queue));
         broken.extend(unreached.map(|queue| format!("{handed} may not send to {queue}")));
         for action in ["scheduler:CreateSchedule", "scheduler:UpdateSchedule"] {
             if !may(template, role, action).contains("ScheduleGroup") {

@@ -186,7 +186,7 @@ pub fn reach(template: &Value) -> Vec<String> {
             .collect();
         let mut needed: BTreeSet<_> = environment
             .iter()
-            .filter(|(variable, _)| !deadlines::is_queue(variable))
+            .filter(|(variable, _)| !deadlines::is_schedulers(variable))
             .flat_map(|(_, value)| named(value))
             .filter(is_reached)
             .collect();
@@ -271,9 +271,15 @@ fn allowed(template: &Value, queue: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Masters and media are private, and parts of uploads that nobody completes go away.
+/// Masters and media are private, and parts of uploads that nobody completes go away. A
+/// distribution that may list its bucket, to tell what is missing, shows nobody the list.
 pub fn buckets(template: &Value) -> Vec<String> {
     let mut broken = Vec::new();
+    for (name, distribution) in resources(template, "AWS::CloudFront::Distribution") {
+        if !distribution["DistributionConfig"]["DefaultRootObject"].is_string() {
+            broken.push(format!("{name} answers / with a list of its bucket"));
+        }
+    }
     for (bucket, properties) in resources(template, "AWS::S3::Bucket") {
         for field in [
             "BlockPublicAcls",
