@@ -2,7 +2,8 @@
 //! their steps and of their messages, doubles, lost events, crashes, makings that follow each
 //! other, deletion, and the giving up of a making. What is decided is decided by the real
 //! [`cattube_core::join::Join`]; only the shell around it is the model's own (`world.rs`), step
-//! for step as in `functions/assemble`. Left out: chunks that do not fit each other.
+//! for step as in `functions/assemble`. Left out: chunks that do not fit each other, and what is
+//! said of a making that is playable.
 
 #![allow(clippy::print_stdout, reason = "its figures are what it is run for")]
 

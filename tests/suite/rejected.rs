@@ -6,29 +6,29 @@ use std::sync::Arc;
 use cattube_contract::Event;
 use cattube_contract::event::{RejectionCode, VideoRejected};
 use cattube_contract::plan::Quality;
-use cattube_ports::Encoder;
 use cattube_ports::encoder::EncoderExit;
 use cattube_ports::fakes::{FaultPlan, MemoryEncoder, RunFiles};
 use cattube_tests::masters::make;
 use cattube_tests::world::{DROP_OWNER, World};
 
-/// An encoder that says that it was run.
-fn unwanted_encoder() -> Arc<dyn Encoder> {
-    Arc::new(MemoryEncoder::new(FaultPlan::none(), |_, args| {
-        let stderr = format!("the encoder ran: {args:?}");
+/// An encoder that makes nothing, and remembers that it was run.
+fn unwanted_encoder() -> Arc<MemoryEncoder> {
+    Arc::new(MemoryEncoder::new(FaultPlan::none(), |_, _| {
         let exit = EncoderExit {
             success: false,
             stdout: Vec::new(),
-            stderr,
+            stderr: "nobody wanted this run".to_owned(),
         };
         (exit, RunFiles::new())
     }))
 }
 
 async fn reject(key: &str, bytes: Vec<u8>) -> VideoRejected {
-    let mut world = World::new(unwanted_encoder(), Quality::Crf(23), &FaultPlan::none());
+    let encoder = unwanted_encoder();
+    let mut world = World::new(encoder.clone(), Quality::Crf(23), &FaultPlan::none());
     world.masters.put_master(key, bytes, &[]);
     world.pump().await;
+    assert_eq!(encoder.runs(), Vec::<Vec<String>>::new());
     assert!(world.failures.is_empty(), "{:?}", world.failures);
     let rejections: Vec<_> = world
         .history

@@ -10,7 +10,8 @@ use crate::{ContractError, Event, EventId, OwnerId, VideoId, excerpt, read_json,
 pub const SCHEMA: u32 = 1;
 
 /// A message that went through more hops than this runs in a circle. The longest way of the
-/// flow has 7 hops; a redo by hand starts at 0 again.
+/// flow has 7 hops without a failure, and each of up to four retries adds 3 and asking a person
+/// 2 more; what a person has asked for starts at 0 again.
 pub const MAX_HOPS: u32 = 32;
 
 /// Who, why and when, on events and commands alike.

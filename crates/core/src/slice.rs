@@ -53,9 +53,9 @@ pub enum Part {
 pub struct Slice {
     /// The file's pieces.
     pub parts: Vec<Part>,
-    /// ffmpeg's demuxer names, for `-f` (the first) and `-format_whitelist` (all).
+    /// ffmpeg's demuxer names, for `-format_whitelist`.
     pub format: String,
-    /// The N of `-map 0:v:N` or `-map 0:a:N`.
+    /// Which of the file's picture (or sound) tracks: the N of ffmpeg's `0:V:N` or `0:a:N`.
     pub stream: u32,
     /// Ticks a second of the track's times in the file.
     pub timescale: u32,
@@ -80,18 +80,11 @@ impl Slice {
 /// The slice of a chunk of video: film ticks, as [`crate::chunking::cut_video`] made them.
 #[must_use]
 pub fn slice_video(index: &MasterIndex, range: TickRange) -> Slice {
-    slice_video_from(index, range, 0)
-}
-
-/// The same, with decoding begun at least `preroll_ticks` earlier: for masters whose sync
-/// samples are not clean (intra-refresh), after a seam did not fit.
-#[must_use]
-pub fn slice_video_from(index: &MasterIndex, range: TickRange, preroll_ticks: i64) -> Slice {
     let track = &index.video;
     let format = demuxer(index.container);
     let sliced = match &track.access {
-        Access::Samples(table) => mp4::video(track, table, range, preroll_ticks),
-        Access::Clusters(map) => Some(matroska::video(track, map, range, preroll_ticks)),
+        Access::Samples(table) => mp4::video(track, table, range),
+        Access::Clusters(map) => Some(matroska::video(track, map, range)),
         Access::Whole => None,
     };
     sliced.unwrap_or_else(|| {

@@ -1,5 +1,5 @@
 //! What the functions need of the world, as small traits. Behind the feature `fakes` stand
-//! in-memory twins, for tests and for the simulator. No decisions here.
+//! in-memory twins, for tests. No decisions here.
 
 pub mod bus;
 pub mod clock;

@@ -24,7 +24,7 @@ const CONCURRENCY: usize = 32;
 /// Players ask again for a playlist that may have grown.
 const SHORT_LIVED: &str = "public, max-age=2";
 
-/// A day: final playlists change only when a video is redone under another key.
+/// A day: final playlists stay as they are, since a redo writes others under keys of its own.
 const LONG_LIVED: &str = "public, max-age=86400";
 
 const HLS: &str = "application/vnd.apple.mpegurl";

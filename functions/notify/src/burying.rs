@@ -1,5 +1,5 @@
-//! The dead letters that nobody else tells of: those of `retry` and its own. As with all the
-//! others, each becomes an event and is kept among the parked messages.
+//! The dead letters that nobody else tells of: those of `retry`, of deadlines and its own. As with
+//! all the others, each becomes an event and is kept among the parked messages.
 
 use std::time::Duration;
 

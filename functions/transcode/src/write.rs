@@ -12,7 +12,8 @@ use crate::{Job, TranscodeError, Worker};
 /// Writes in flight at once.
 const CONCURRENCY: usize = 16;
 
-/// Segments never change: a redo writes under another generation.
+/// A redo writes under another generation. A chunk that is made twice may be other bytes of the
+/// same pictures, so a player that holds either segment plays on.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 fn object(key: String, bytes: Bytes, content_type: &'static str) -> NewObject {

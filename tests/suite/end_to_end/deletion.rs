@@ -1,32 +1,27 @@
 //! Deletion removes every object, whatever is on its way.
 
-use cattube::Client;
+use cattube::{Client, Error};
 use cattube_tests::engine::awaited;
 
 use super::stage::{PATIENCE, Stage, await_ready, await_title, send};
 
-/// Deletes; a race with an event is told by 409, and asking again is right then.
+/// Deletes, as soon as the catalogue has heard of the video.
 fn delete(client: &Client, video_id: &str) {
-    awaited(format!("{video_id} is deleted"), PATIENCE, || {
-        client
-            .delete_video(video_id)
-            .map_err(|error| error.to_string())
+    awaited(format!("{video_id} is known"), PATIENCE, || {
+        match client.delete_video(video_id) {
+            Err(Error::Problem {
+                status: 404, title, ..
+            }) => Err(title),
+            answer => Ok(answer.unwrap()),
+        }
     });
     assert_eq!(client.video(video_id).unwrap(), None);
 }
 
 pub fn ready(stage: &Stage) {
-    let bucket = stage.engine.output("MastersBucket");
     let subject = stage.engine.fact("/subject");
     let (client, drops) = (stage.client("mia"), stage.drop_client());
-    let file = stage.clips.small.to_str().unwrap();
-    stage.engine.aws(&[
-        "s3",
-        "cp",
-        "--quiet",
-        file,
-        &format!("s3://{bucket}/drop/doomed.mp4"),
-    ]);
+    stage.drop_small("doomed.mp4");
     let uploaded = send(&client, &stage.clips.small, &[144]);
     let dropped = await_title(&drops, "doomed.mp4");
     for (client, owner, id) in [(&client, "mia", &uploaded), (&drops, subject, &dropped)] {
@@ -35,7 +30,7 @@ pub fn ready(stage: &Stage) {
         delete(client, id);
     }
     for (owner, id) in [("mia", &uploaded), (subject, &dropped)] {
-        await_gone(stage, owner, id);
+        stage.await_gone(owner, id);
     }
     assert!(
         stage
@@ -53,16 +48,6 @@ pub fn ready(stage: &Stage) {
     );
 }
 
-fn await_gone(stage: &Stage, owner: &str, video_id: &str) {
-    awaited(format!("{video_id} leaves nothing"), PATIENCE, || {
-        let objects = stage.objects_of(owner, video_id);
-        objects
-            .is_empty()
-            .then_some(())
-            .ok_or(format!("{objects:?}"))
-    });
-}
-
 pub fn in_work(stage: &Stage) {
     let client = stage.client("nora");
     let id = send(&client, &stage.clips.slow, &[720, 360]);
@@ -78,7 +63,7 @@ pub fn in_work(stage: &Stage) {
     delete(&client, &id);
     // Until the last chunk has said that it is done, or that there is nothing to do.
     stage.engine.await_quiet(PATIENCE);
-    await_gone(stage, "nora", &id);
+    stage.await_gone("nora", &id);
     assert_eq!(client.video(&id).unwrap(), None);
     assert_eq!(client.videos(10).unwrap(), []);
 }

@@ -2,8 +2,6 @@
 
 use cattube::Client;
 use cattube::api::VideoState;
-use cattube_contract::key::work_prefix;
-use cattube_contract::{OwnerId, VideoId};
 use cattube_tests::engine::awaited;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -21,15 +19,6 @@ pub struct Wounded {
 
 const OWNER: &str = "gwen";
 
-fn report_count(stage: &Stage, video_id: &str) -> usize {
-    let video: VideoId = video_id.parse().unwrap();
-    let prefix = format!(
-        "{}g1/reports/",
-        work_prefix(OwnerId::of_subject(OWNER), video)
-    );
-    stage.engine.objects("MastersBucket", &prefix).len()
-}
-
 pub fn kill(stage: &Stage) -> Wounded {
     let client = stage.client(OWNER);
     let video_id = send(&client, &stage.clips.slow, &[720, 480, 360]);
@@ -43,7 +32,7 @@ pub fn kill(stage: &Stage) -> Wounded {
     });
     kill_process(Pid::from_raw(worker).unwrap(), Signal::KILL).unwrap();
     let total = chunk_count(&client, &video_id);
-    let done = report_count(stage, &video_id);
+    let done = stage.report_count(OWNER, &video_id);
     assert!(done < total, "{done} of {total} chunks were done");
     // The encoder dies with its worker.
     for pid in [worker, encoder] {

@@ -2,8 +2,6 @@
 //! middle of everything. The deadline alone leads the video to its end.
 
 use cattube::Client;
-use cattube_contract::key::work_prefix;
-use cattube_contract::{OwnerId, VideoId};
 use cattube_tests::engine::{Received, awaited};
 
 use super::people::await_count;
@@ -81,16 +79,6 @@ pub fn chunks_found(stage: &Stage, lost: &Lost) {
     );
 }
 
-fn report_count(stage: &Stage, owner: &str, video_id: &str) -> usize {
-    let video: VideoId = video_id.parse().unwrap();
-    let prefix = work_prefix(OwnerId::of_subject(owner), video);
-    let objects = stage.engine.objects("MastersBucket", &prefix);
-    objects
-        .keys()
-        .filter(|key| key.contains("/reports/"))
-        .count()
-}
-
 /// The engine ends while chunks are in work, with all its workers.
 pub fn restarted(stage: &Stage) -> Lost {
     let client = stage.client("xenia");
@@ -103,7 +91,7 @@ pub fn restarted(stage: &Stage) -> Lost {
     });
     let before = stage.engine.workers();
     stage.engine.restart();
-    let done = report_count(stage, "xenia", &video_id);
+    let done = stage.report_count("xenia", &video_id);
     assert!(done < total, "{done} of {total} chunks were done");
     let after = stage.engine.workers();
     assert!(after.iter().all(|worker| !before.contains(worker)));

@@ -148,6 +148,33 @@ impl Stage {
         }
         keys
     }
+
+    /// Waits until no object of a video is left.
+    pub fn await_gone(&self, subject: &str, video_id: &str) {
+        awaited(format!("{video_id} leaves nothing"), PATIENCE, || {
+            let objects = self.objects_of(subject, video_id);
+            objects
+                .is_empty()
+                .then_some(())
+                .ok_or(format!("{objects:?}"))
+        });
+    }
+
+    /// How many chunks of the first making are reported.
+    pub fn report_count(&self, subject: &str, video_id: &str) -> usize {
+        let video: VideoId = video_id.parse().unwrap();
+        let work = work_prefix(OwnerId::of_subject(subject), video);
+        let prefix = format!("{work}g1/reports/");
+        self.engine.objects("MastersBucket", &prefix).len()
+    }
+
+    /// Puts the small clip into the bucket under `drop/`, as any S3 client does.
+    pub fn drop_small(&self, name: &str) {
+        let bucket = self.engine.output("MastersBucket");
+        let file = self.clips.small.to_str().unwrap();
+        let to = format!("s3://{bucket}/drop/{name}");
+        self.engine.aws(&["s3", "cp", "--quiet", file, &to]);
+    }
 }
 
 /// Sends a file as the client does.

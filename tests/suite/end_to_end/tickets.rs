@@ -170,13 +170,7 @@ pub fn given_up(stage: &Stage) {
             .then_some(())
             .ok_or(format!("{now:?}"))
     });
-    awaited("nothing is left of it", PATIENCE, || {
-        let objects = stage.objects_of(failing.owner, video_id);
-        objects
-            .is_empty()
-            .then_some(())
-            .ok_or(format!("{objects:?}"))
-    });
+    stage.await_gone(failing.owner, video_id);
     is_used_up(stage, &failing, &notice, "give-up");
     stage.ffmpeg.mend(&failing.planted);
     assert_eq!(

@@ -68,15 +68,7 @@ pub fn delivered(stage: &Stage) {
     // Held up where the messages are, to take copies of them.
     let deaf = stage.engine.paused(&["ingest"]);
     let idle = stage.engine.paused(&["transcode"]);
-    let bucket = stage.engine.output("MastersBucket");
-    let file = stage.clips.small.to_str().unwrap();
-    stage.engine.aws(&[
-        "s3",
-        "cp",
-        "--quiet",
-        file,
-        &format!("s3://{bucket}/drop/{TITLE}"),
-    ]);
+    stage.drop_small(TITLE);
     let arrival = waiting(stage, INGEST, TITLE, 1).remove(0);
     drop(deaf);
     let video_id = await_title(&client, TITLE);

@@ -86,6 +86,8 @@ pub struct Decision {
 pub struct Joins {
     /// What can be said; messages are counted in this order.
     pub said: Vec<Said>,
+    /// The same as it is delivered.
+    delivered: Vec<Envelope>,
     bug: Option<Bug>,
     met: Vec<Join>,
     numbers: HashMap<String, JoinId>,
@@ -95,6 +97,10 @@ pub struct Joins {
 impl Joins {
     pub fn new(said: Vec<Said>, bug: Option<Bug>) -> Self {
         let mut joins = Self {
+            delivered: (0..)
+                .zip(&said)
+                .map(|(place, said)| deliver(place, *said))
+                .collect(),
             said,
             bug,
             met: Vec::new(),
@@ -159,7 +165,8 @@ impl Joins {
             (true, false) => join.step(),
             (true, true) => join.step_after_a_race(),
         };
-        let after = carried_out(join, step);
+        let cause = self.delivered[usize::from(message)].metadata.event_id;
+        let after = carried_out(join, cause, step);
         let decision = Decision {
             step,
             after: self.number(&after),
@@ -189,20 +196,17 @@ impl Joins {
         join
     }
 
+    /// Whether a message has it said again that the making is ready.
+    pub fn says_ready_again(&self, message: u8, join: JoinId) -> bool {
+        let envelope = &self.delivered[usize::from(message)];
+        Join::says_again(self.join(join).ready_by, envelope)
+    }
+
     /// The id of the event that says that a making is ready, said on this message: as
     /// `Assembler::publish` makes it.
     pub fn ready_id(&self, message: u8, join: JoinId) -> EventId {
         let join = self.join(join);
-        let delivered = Metadata {
-            event_id: EventId::derive("model", &[&message.to_string()]),
-            video_id: VideoId::NONE,
-            owner_id: OwnerId::NONE,
-            caused_by: None,
-            attempt: 1 + u32::from(message),
-            hop: u32::from(message),
-            schema: SCHEMA,
-            occurred_at: Timestamp::UNIX_EPOCH,
-        };
+        let delivered = self.delivered[usize::from(message)].metadata.clone();
         let cause = match self.bug {
             Some(Bug::AttemptInId) => delivered,
             _ => Metadata {
@@ -217,8 +221,27 @@ impl Joins {
     }
 }
 
-/// As `Assembler::carry_out`, without the writing.
-fn carried_out(mut join: Join, step: JoinStep) -> Join {
+/// The message at a place, as it is delivered.
+fn deliver(place: u32, said: Said) -> Envelope {
+    let metadata = Metadata {
+        event_id: EventId::derive("model", &[&place.to_string()]),
+        video_id: VideoId::NONE,
+        owner_id: OwnerId::NONE,
+        caused_by: None,
+        attempt: 1 + place,
+        hop: place,
+        schema: SCHEMA,
+        occurred_at: Timestamp::UNIX_EPOCH,
+    };
+    Envelope {
+        metadata,
+        event: said.event(),
+    }
+}
+
+/// As `Assembler::carry_out`, without the writing. Which event made it playable is left out: the
+/// model does not look at what is said of that.
+fn carried_out(mut join: Join, cause: EventId, step: JoinStep) -> Join {
     let generation = join.generation;
     let hls_key = format!("g{generation}/master.m3u8");
     match step {
@@ -231,6 +254,7 @@ fn carried_out(mut join: Join, step: JoinStep) -> Join {
             });
         }
         JoinStep::Finish => {
+            join.ready_by = Some(cause);
             join.finals = BTreeMap::from([(hls_key.clone(), "final".to_owned())]);
             join.ready = Some(VideoReady {
                 generation,

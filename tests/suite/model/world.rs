@@ -385,7 +385,8 @@ impl World {
     fn speaks(&self, handler: &Handler) -> bool {
         let ready = |join| self.joins.join(join).ready.as_ref();
         let after = ready(handler.after);
-        after.is_some() && (handler.again || after != ready(handler.before))
+        let again = || handler.again && self.joins.says_ready_again(handler.message, handler.after);
+        after.is_some() && (after != ready(handler.before) || again())
     }
 
     fn publish(&mut self, next: &mut State, at: usize) -> Result<(), &'static str> {

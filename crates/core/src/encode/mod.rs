@@ -1,7 +1,7 @@
 //! The argument list of ffmpeg for one chunk: one local file in, local files out, all from
 //! one decode in one process.
 //!
-//! The child is hostile (DESIGN §5, CHUNKING §5), so it may open files only, with the
+//! The child reads what strangers sent, so it may open files only, with the
 //! demuxers and decoders that are listed, and no picture or allocation beyond a limit.
 
 mod audio;

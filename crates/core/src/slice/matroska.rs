@@ -10,14 +10,8 @@ use crate::container::{ClusterMap, Cue, VideoTrack};
 const NEXT_PICTURE_BYTES: u64 = 1 << 20;
 
 /// The slice of the pictures in `range`.
-pub(super) fn video(
-    track: &VideoTrack,
-    map: &ClusterMap,
-    range: TickRange,
-    preroll_ticks: i64,
-) -> Slice {
-    let decode_from = range.start.saturating_sub(preroll_ticks.max(0));
-    let before = map.cues.partition_point(|cue| cue.pts <= decode_from);
+pub(super) fn video(track: &VideoTrack, map: &ClusterMap, range: TickRange) -> Slice {
+    let before = map.cues.partition_point(|cue| cue.pts <= range.start);
     let start = before
         .checked_sub(1)
         .and_then(|before| map.cues.get(before))

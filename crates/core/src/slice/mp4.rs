@@ -16,13 +16,8 @@ use crate::container::{AudioTrack, Sample, SampleTable, VideoTrack};
 const LEAD_SECONDS: i64 = 10;
 
 /// The slice of the pictures in `range`; `None` if there are none.
-pub(super) fn video(
-    track: &VideoTrack,
-    table: &SampleTable,
-    range: TickRange,
-    preroll_ticks: i64,
-) -> Option<Slice> {
-    let (needed, expected_pts) = needed_video(table, range, preroll_ticks)?;
+pub(super) fn video(track: &VideoTrack, table: &SampleTable, range: TickRange) -> Option<Slice> {
+    let (needed, expected_pts) = needed_video(table, range)?;
     let head = MovieHead {
         is_video: true,
         timescale: track.timescale,
@@ -59,11 +54,7 @@ pub(super) fn audio(track: &AudioTrack, table: &SampleTable, range: TickRange) -
 
 /// The packets, in decode order, that give every picture of the range and the first behind
 /// it; and when the pictures of the range are shown.
-fn needed_video(
-    table: &SampleTable,
-    range: TickRange,
-    preroll_ticks: i64,
-) -> Option<(&[Sample], Vec<i64>)> {
+fn needed_video(table: &SampleTable, range: TickRange) -> Option<(&[Sample], Vec<i64>)> {
     let samples = &table.samples;
     let from = samples
         .partition_point(|sample| sample.dts < range.start.saturating_sub(table.reorder_ticks));
@@ -79,9 +70,7 @@ fn needed_video(
         }
     }
     expected.sort_unstable();
-    let decode_before = expected
-        .first()?
-        .saturating_sub(preroll_ticks.max(table.settle_ticks));
+    let decode_before = expected.first()?.saturating_sub(table.settle_ticks);
     let start = samples
         .get(..=first)?
         .iter()

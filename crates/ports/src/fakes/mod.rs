@@ -1,4 +1,4 @@
-//! In-memory twins of the ports, for tests and for the simulator. All are cheap handles:
+//! In-memory twins of the ports, for tests. All are cheap handles:
 //! clones share one state, and so does a [`FaultPlan`] over all twins that it was given to.
 
 mod answers;

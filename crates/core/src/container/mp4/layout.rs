@@ -19,8 +19,9 @@ const MAX_FILE_TYPE_BYTES: u64 = 4_096;
 /// Outermost boxes after which a walk without an index is given up.
 const MAX_BOXES: u32 = 100_000;
 
-/// More fragments than this are not fetched one by one, at some 30 ms each.
-const MAX_FETCHED_FRAGMENTS: usize = 4_000;
+/// More fragments than this are not fetched one by one, at some 30 ms each: that is 75 s of the
+/// 120 s that `plan` has.
+const MAX_FETCHED_FRAGMENTS: usize = 2_500;
 
 /// A rest of the file up to this size is fetched at once instead of head by head.
 const SMALL_REST_BYTES: u64 = 64 << 20;
