@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use cattube_contract::Message;
 use cattube_ports::http::{ApiRequest, ApiResponse, HTML};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
 use futures::FutureExt;
@@ -58,24 +59,23 @@ pub async fn handle_batch<H: MessageHandler>(
     messages.rotate_left(first);
     let mut failures = Vec::new();
     for message in messages {
-        let (message_id, receives) = (id(&message), receives(&message));
         let is_done = if has_time {
             let handling = pin!(handle_message(handler, &message));
             match select(out_of_time.as_mut(), handling).await {
                 Either::Right((is_done, _)) => is_done,
                 Either::Left(_) => {
                     // The same as a crash at this point, which every handler has to stand.
-                    error!(action = "not done: no time is left", message_id, receives);
+                    log_failure("not done: no time is left", &message, None);
                     has_time = false;
                     false
                 }
             }
         } else {
-            error!(action = "not begun: no time is left", message_id, receives);
+            log_failure("not begun: no time is left", &message, None);
             false
         };
         if !is_done {
-            failures.push(json!({ "itemIdentifier": message_id }));
+            failures.push(json!({ "itemIdentifier": id(&message) }));
         }
     }
     json!({ "batchItemFailures": failures })
@@ -119,14 +119,29 @@ async fn handle_message<H: MessageHandler>(handler: &H, message: &SqsMessage) ->
             true
         }
         Ok(Err(error)) => {
-            error!(action = "failed", %error, message_id, receives);
+            log_failure("failed", message, Some(&error));
             false
         }
         Err(_) => {
-            error!(action = "panicked", message_id, receives);
+            log_failure("panicked", message, None);
             false
         }
     }
+}
+
+/// Logs a message that was not handled, with whose it is if its body tells.
+fn log_failure(action: &'static str, message: &SqsMessage, error: Option<&dyn std::error::Error>) {
+    let parsed = Message::parse(message.body.as_deref().unwrap_or_default());
+    let metadata = parsed.as_ref().ok().map(Message::metadata);
+    error!(
+        action,
+        error = error.map(display),
+        video_id = metadata.map(|metadata| display(metadata.video_id)),
+        event_id = metadata.map(|metadata| display(metadata.event_id)),
+        attempt = metadata.map(|metadata| metadata.attempt),
+        message_id = id(message),
+        receives = receives(message),
+    );
 }
 
 /// Answers one HTTP request; an error of ours is a 500 without its text.

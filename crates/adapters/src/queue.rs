@@ -1,5 +1,7 @@
 //! SQS behind the port `Queue`.
 
+use std::fmt::Display;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
@@ -37,6 +39,11 @@ impl Sqs {
         }
     }
 
+    fn refused(&self, count: usize, reason: &dyn Display) -> PortError {
+        let queue = self.url.rsplit('/').next().unwrap_or_default();
+        refused(count, format!("{queue}: {reason}"))
+    }
+
     /// Sends a batch; gives what of it was refused, and why.
     async fn send_once<'a>(
         &self,
@@ -54,7 +61,7 @@ impl Sqs {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|error| refused(batch.len(), DisplayErrorContext(&error).to_string()))?;
+            .map_err(|error| self.refused(batch.len(), &DisplayErrorContext(&error)))?;
         let reason = answer.failed().first().map_or_else(String::new, |entry| {
             format!("{}: {}", entry.code(), entry.message().unwrap_or_default())
         });
@@ -84,7 +91,7 @@ impl Sqs {
         if left.is_empty() {
             return Ok(());
         }
-        Err(refused(left.len(), reason))
+        Err(self.refused(left.len(), &reason))
     }
 }
 

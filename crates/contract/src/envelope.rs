@@ -36,6 +36,36 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// The metadata of a fact from outside, or of what follows nothing of ours: its first attempt,
+    /// and its first hop.
+    #[must_use]
+    pub fn begin(event_id: EventId, owner_id: OwnerId, video_id: VideoId, now: Timestamp) -> Self {
+        Self {
+            event_id,
+            video_id,
+            owner_id,
+            caused_by: None,
+            attempt: 1,
+            hop: 0,
+            schema: SCHEMA,
+            occurred_at: now,
+        }
+    }
+
+    /// Refuses what runs in a circle.
+    ///
+    /// # Errors
+    /// [`ContractError::Hops`] if more than [`MAX_HOPS`] messages led to this one.
+    pub fn check_hops(&self) -> Result<(), ContractError> {
+        if self.hop <= MAX_HOPS {
+            return Ok(());
+        }
+        Err(ContractError::Hops {
+            video_id: self.video_id,
+            event_id: self.event_id,
+        })
+    }
+
     /// The metadata of what follows from this: same video and attempt, one hop on. The id
     /// is derived from `name` and `subject`; see [`EventId::derive`].
     #[must_use]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::plan::ChunkId;
-use crate::{ContractError, OwnerId, VideoId, excerpt};
+use crate::{ContractError, Metadata, OwnerId, VideoId, excerpt};
 
 /// The longest key that S3 allows, in bytes of UTF-8.
 const MAX_KEY_BYTES: usize = 1024;
@@ -84,6 +84,16 @@ pub struct VideoKeys {
 }
 
 impl VideoKeys {
+    /// Those of a making of the video that a message is about.
+    #[must_use]
+    pub fn of(metadata: &Metadata, generation: u32) -> Self {
+        Self {
+            owner_id: metadata.owner_id,
+            video_id: metadata.video_id,
+            generation,
+        }
+    }
+
     fn work(&self, rest: &str) -> String {
         format!(
             "{}g{}/{rest}",

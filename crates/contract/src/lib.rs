@@ -17,6 +17,8 @@ pub mod report;
 pub mod size;
 pub mod uploading;
 
+use envelope::MAX_HOPS;
+
 pub use command::{Command, CommandMessage};
 pub use envelope::{Envelope, Metadata};
 pub use event::Event;
@@ -52,6 +54,14 @@ pub enum ContractError {
         name: String,
         /// serde's reason, which names the field.
         reason: String,
+    },
+    /// A message went through too many others.
+    #[error("{video_id}, {event_id}: more than {MAX_HOPS} hops: the message runs in a circle")]
+    Hops {
+        /// Whose.
+        video_id: VideoId,
+        /// Which fact.
+        event_id: EventId,
     },
     /// A requested size outside the range.
     #[error("sizes: {reason}")]

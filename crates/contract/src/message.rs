@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::{CommandMessage, ContractError, Envelope, read_json};
+use crate::{CommandMessage, ContractError, Envelope, Metadata, read_json};
 
 /// The body of a queue's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +36,12 @@ impl Message {
         }
     }
 
-    /// How many messages led to this one.
+    /// Who, why and when.
     #[must_use]
-    pub fn hop(&self) -> u32 {
+    pub fn metadata(&self) -> &Metadata {
         match self {
-            Self::Command(message) => message.metadata.hop,
-            Self::Event(envelope) => envelope.metadata.hop,
+            Self::Command(message) => &message.metadata,
+            Self::Event(envelope) => &envelope.metadata,
         }
     }
 }
@@ -61,14 +61,14 @@ mod tests {
             format!(r#"{{"metadata": {metadata}, "command": "ResumeUpload", "data": {{}}}}"#);
         let command = Message::parse(&command).unwrap();
         assert!(matches!(command, Message::Command(_)));
-        assert_eq!(command.hop(), 3);
+        assert_eq!(command.metadata().hop, 3);
         let event = format!(
             r#"{{"detail-type": "VideoDeleted",
                 "detail": {{"metadata": {metadata}, "data": {{"master_key": null}}}}}}"#
         );
         let event = Message::parse(&event).unwrap();
         assert!(matches!(event, Message::Event(_)));
-        assert_eq!(event.hop(), 3);
+        assert_eq!(event.metadata().hop, 3);
         for (body, word) in [
             ("{", "EOF"),
             ("7", "struct"),

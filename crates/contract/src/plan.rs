@@ -10,6 +10,9 @@ use crate::command::PlanVideo;
 use crate::media::{DynamicRange, Rational, Rotation, TickRange};
 use crate::{ContractError, OwnerId, VideoId, excerpt};
 
+/// The name of the sound among the renditions; pictures are called by their height.
+pub const AUDIO_RENDITION: &str = "audio";
+
 /// Video or audio: they are cut, encoded and joined apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

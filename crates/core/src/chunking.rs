@@ -6,6 +6,7 @@
 use cattube_contract::media::TickRange;
 
 use crate::container::{Access, AudioTrack, ClusterMap, Sample, VideoTrack, rescale};
+use crate::sound;
 
 /// How long a chunk of video should be, in milliseconds: the balance of cost and speed.
 /// Measured, 4 s cost 1.6 % more CPU than one piece (`bench/README.md`).
@@ -17,9 +18,6 @@ pub const MAX_CHUNKS: u32 = 10_000;
 /// At most so many chunks between two sync samples: each of them must be decoded from the
 /// first on, so that their number is what the group's decoding is multiplied by (halved).
 pub const MAX_CHUNKS_PER_GROUP: i64 = 16;
-
-/// Samples a second of every rendition's sound.
-pub const AUDIO_RATE_HZ: u32 = 48_000;
 
 /// How long a chunk of sound is, in samples of 48 kHz: 64 s. Any whole source rate has a
 /// whole number of samples in it, so that the resampler begins each chunk in the same
@@ -52,7 +50,7 @@ pub fn cut_audio(track: &AudioTrack) -> Vec<TickRange> {
         Access::Samples(table) if track.timescale == track.sample_rate_hz => {
             let shown = table.samples.iter().filter(|sample| sample.is_presented);
             let end = shown.map(Sample::end).max().unwrap_or(0);
-            rescale(end, AUDIO_RATE_HZ, track.timescale)
+            rescale(end, sound::RATE_HZ, track.timescale)
         }
         Access::Samples(_) | Access::Clusters(_) | Access::Whole => 0,
     };

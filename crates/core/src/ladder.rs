@@ -7,9 +7,6 @@ use cattube_contract::size::{STANDARD_SIZES, Sizes};
 /// The x264 preset of every rendition.
 pub const PRESET: &str = "veryfast";
 
-/// Bits a second of the sound: what Apple's HLS authoring rules give stereo AAC-LC.
-pub const AUDIO_BITRATE_BPS: u64 = 128_000;
-
 /// The decoder's buffer holds this many seconds of the peak (x264's usual advice).
 pub(crate) const BUFFER_SECONDS: u64 = 2;
 

@@ -14,6 +14,7 @@ pub mod playlist;
 pub mod redo;
 pub mod retry;
 pub mod slice;
+pub mod sound;
 pub mod storyboard;
 pub mod ticket;
 pub mod upload;

@@ -2,10 +2,7 @@
 //! chunk, and the worker copies what it finds finished.
 
 use cattube_contract::command::{Redo, Reuse};
-use cattube_contract::plan::{ChunkId, Plan, Rendition, Track, VideoEncoding};
-
-/// The name of the sound among the renditions.
-const AUDIO: &str = "audio";
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, Plan, Rendition, Track, VideoEncoding};
 
 /// Without this size nothing would be left to make.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +38,7 @@ pub fn leave_out(plan: &mut Plan, old: Option<&Plan>, redo: &Redo) -> Result<(),
         return Err(NothingLeft { size });
     }
     plan.video.encoding.renditions = kept;
-    if !stays(AUDIO) {
+    if !stays(AUDIO_RENDITION) {
         plan.audio = None;
     }
     Ok(())
@@ -60,7 +57,9 @@ pub fn reuse(old: &Plan, new: &Plan, redo: &Redo, chunk: ChunkId) -> Option<Reus
         Track::Video => common_sizes(old, new),
         Track::Audio => {
             let same = old.audio.is_some() && old.audio == new.audio;
-            same.then(|| AUDIO.to_owned()).into_iter().collect()
+            same.then(|| AUDIO_RENDITION.to_owned())
+                .into_iter()
+                .collect()
         }
     };
     let names: Vec<_> = names.into_iter().filter(|name| !anew(name)).collect();
@@ -74,7 +73,7 @@ pub fn reuse(old: &Plan, new: &Plan, redo: &Redo, chunk: ChunkId) -> Option<Reus
 fn renditions(plan: &Plan) -> impl Iterator<Item = &str> {
     let sizes = plan.video.encoding.renditions.iter();
     let sizes = sizes.map(|made| made.name.as_str());
-    sizes.chain(plan.audio.as_ref().map(|_| AUDIO))
+    sizes.chain(plan.audio.as_ref().map(|_| AUDIO_RENDITION))
 }
 
 /// The sizes that both plans make alike, if they cut and encode the pictures alike.

@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use cattube_contract::media::TickRange;
 
-use crate::chunking::AUDIO_RATE_HZ;
 use crate::container::{Access, AudioTrack, Container, MasterIndex, VideoTrack, rescale_floor};
+use crate::sound;
 
 pub use stored::SliceError;
 
@@ -22,10 +22,7 @@ pub use stored::SliceError;
 /// quarter of the master read again.
 pub const LOOK_AHEAD_FRAMES: u32 = 1;
 
-/// Sound decoded before and behind a chunk, in samples of 48 kHz: 15 packets of AAC, 0.32 s.
-pub const AUDIO_OVERLAP_SAMPLES: i64 = 15 * 1_024;
-
-/// Packets of the source decoded before that overlap, for the decoder to settle.
+/// Packets of the source decoded before the sound's overlap, for the decoder to settle.
 pub const AUDIO_WARM_UP_PACKETS: usize = 10;
 
 /// A gap between two spans of the master up to this size is fetched with them: a request
@@ -102,12 +99,12 @@ pub fn slice_video(index: &MasterIndex, range: TickRange) -> Slice {
 /// [`crate::chunking::cut_audio`] made it.
 #[must_use]
 pub fn slice_audio(index: &MasterIndex, audio: &AudioTrack, range_48k: TickRange) -> Slice {
-    let ticks = |samples: i64| rescale_floor(samples, audio.timescale, AUDIO_RATE_HZ);
+    let ticks = |samples: i64| rescale_floor(samples, audio.timescale, sound::RATE_HZ);
     let around = TickRange {
-        start: ticks(range_48k.start.saturating_sub(AUDIO_OVERLAP_SAMPLES)),
+        start: ticks(range_48k.start.saturating_sub(sound::OVERLAP_SAMPLES)),
         end: match range_48k.end {
             i64::MAX => i64::MAX,
-            end => ticks(end.saturating_add(AUDIO_OVERLAP_SAMPLES)).saturating_add(1),
+            end => ticks(end.saturating_add(sound::OVERLAP_SAMPLES)).saturating_add(1),
         },
     };
     let sliced = match &audio.access {

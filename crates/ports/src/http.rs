@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cattube_contract::{OwnerId, VideoId};
 use serde_json::{Value, json};
 
 /// A request.
@@ -19,6 +20,28 @@ pub struct ApiRequest {
     pub subject: Option<String>,
     /// The body's bytes.
     pub body: Vec<u8>,
+}
+
+impl ApiRequest {
+    /// Who asks.
+    ///
+    /// # Errors
+    /// The answer to a token that names nobody.
+    pub fn owner(&self) -> Result<OwnerId, ApiResponse> {
+        match self.subject.as_deref() {
+            None | Some("") => {
+                let detail = "the token has no subject";
+                Err(ApiResponse::problem(401, "Unauthorized", detail))
+            }
+            Some(subject) => Ok(OwnerId::of_subject(subject)),
+        }
+    }
+
+    /// The video that the path names, if it is the id of one.
+    #[must_use]
+    pub fn video_id(&self) -> Option<VideoId> {
+        self.path.get("id")?.parse().ok()
+    }
 }
 
 /// The media type of a page for people.
@@ -60,6 +83,12 @@ impl ApiResponse {
     #[must_use]
     pub fn empty(status: u16) -> Self {
         Self::json(status, Value::Null)
+    }
+
+    /// The answer to a route that the gateway has and the function has not.
+    #[must_use]
+    pub fn no_such_route() -> Self {
+        Self::problem(404, "No such route", "see the API's description")
     }
 
     /// An error as a problem document, RFC 9457. `detail` is for people and names the field.

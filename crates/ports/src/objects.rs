@@ -72,6 +72,48 @@ pub trait Objects: Send + Sync {
     /// [`PortError::Object`].
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, PortError>;
 
+    /// All keys that begin with `prefix`, in order.
+    ///
+    /// # Errors
+    /// [`PortError::Object`].
+    async fn list_all(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        let mut keys: Vec<String> = Vec::new();
+        loop {
+            let page = self.list(prefix, keys.last().map(String::as_str)).await?;
+            if page.is_empty() {
+                return Ok(keys);
+            }
+            keys.extend(page);
+        }
+    }
+
+    /// Removes all objects that begin with `prefix`.
+    ///
+    /// # Errors
+    /// [`PortError::Object`] if any was not removed.
+    async fn delete_all(&self, prefix: &str) -> Result<(), PortError> {
+        loop {
+            let keys = self.list(prefix, None).await?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            self.delete(&keys).await?;
+        }
+    }
+
+    /// A whole object that has to be there.
+    ///
+    /// # Errors
+    /// [`PortError::ObjectMissing`] if it is not; [`PortError::Object`].
+    async fn get_existing(&self, key: &str) -> Result<Bytes, PortError> {
+        self.get(key)
+            .await?
+            .ok_or_else(|| PortError::ObjectMissing {
+                operation: "get",
+                key: key.to_owned(),
+            })
+    }
+
     /// Copies an object within the bucket, with its media type and `Cache-Control`.
     ///
     /// # Errors

@@ -19,6 +19,19 @@ pub struct OutgoingMessage {
     pub delay: Duration,
 }
 
+impl OutgoingMessage {
+    /// A message of this group that is seen at once.
+    #[must_use]
+    pub fn new(body: String, group: String) -> Self {
+        Self {
+            body,
+            group,
+            deduplication_id: None,
+            delay: Duration::ZERO,
+        }
+    }
+}
+
 /// Takes commands.
 #[async_trait]
 pub trait Queue: Send + Sync {

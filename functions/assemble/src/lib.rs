@@ -12,7 +12,6 @@ mod say;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::key::VideoKeys;
 use cattube_contract::{ContractError, Envelope, Event, EventId, Metadata};
 use cattube_core::join::{Join, JoinPhase, JoinStep};
@@ -32,9 +31,6 @@ const MAX_RACES: usize = 8;
 /// Why a message cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The reports do not fit each other.
     #[error(transparent)]
     Join(#[from] JoinError),
@@ -68,7 +64,7 @@ impl AssembleError {
     fn is_of_the_chunks(&self) -> bool {
         match self {
             Self::Join(_) | Self::Storyboard(_) | Self::Document { .. } => true,
-            Self::Hops | Self::Races { .. } | Self::Contract(_) | Self::Port(_) => false,
+            Self::Races { .. } | Self::Contract(_) | Self::Port(_) => false,
         }
     }
 }
@@ -102,15 +98,18 @@ fn document(document: &str) -> impl FnOnce(serde_json::Error) -> AssembleError {
     }
 }
 
+/// What an error calls the record of a join.
+fn join_of(metadata: &Metadata) -> String {
+    format!("join of {}", metadata.video_id)
+}
+
 #[async_trait]
 impl MessageHandler for Assembler {
     type Error = AssembleError;
 
     async fn handle(&self, body: &str) -> Result<Outcome, AssembleError> {
         let envelope = Envelope::parse_bus_event(body)?;
-        if envelope.metadata.hop > MAX_HOPS {
-            return Err(AssembleError::Hops);
-        }
+        envelope.metadata.check_hops()?;
         let mut wrote = false;
         for _ in 0..MAX_RACES {
             match self.attempt(&envelope, &mut wrote).await {
@@ -136,11 +135,7 @@ impl Assembler {
         let Envelope { metadata, event } = envelope;
         let before = self.load(metadata).await?;
         let join = before.join.clone().evolve(event);
-        let keys = VideoKeys {
-            owner_id: metadata.owner_id,
-            video_id: metadata.video_id,
-            generation: join.generation,
-        };
+        let keys = VideoKeys::of(metadata, join.generation);
         let join = self.look_for_reports(&keys, event, join).await?;
         if matches!(join.phase, JoinPhase::Deleted | JoinPhase::Abandoned) {
             if *wrote {
@@ -236,7 +231,7 @@ impl Assembler {
         };
         Ok(Stored {
             version: Some(item.version),
-            join: serde_json::from_value(item.body).map_err(document("join"))?,
+            join: serde_json::from_value(item.body).map_err(document(&join_of(metadata)))?,
         })
     }
 
@@ -253,7 +248,7 @@ impl Assembler {
             return Ok(());
         }
         let partition = metadata.video_id.to_string();
-        let body = serde_json::to_value(join).map_err(document("join"))?;
+        let body = serde_json::to_value(join).map_err(document(&join_of(metadata)))?;
         let saved = self.table.save(&partition, SORT_KEY, before.version, &body);
         Ok(saved.await?)
     }

@@ -54,12 +54,6 @@ impl Assembler {
         } else {
             keys.media_prefix()
         };
-        loop {
-            let found = self.media.list(&prefix, None).await?;
-            if found.is_empty() {
-                return Ok(());
-            }
-            self.media.delete(&found).await?;
-        }
+        Ok(self.media.delete_all(&prefix).await?)
     }
 }

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use cattube_contract::event::{VideoPlayable, VideoReady};
 use cattube_contract::key::VideoKeys;
-use cattube_contract::plan::{ChunkId, Plan, Track};
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, Plan, Track};
 use cattube_contract::report::{ChunkReport, StoredReport};
 use cattube_core::digest::sha256_hex;
 use cattube_core::join::ChunkCounts;
 use cattube_core::playlist::{self, Completeness};
 use cattube_core::storyboard::{self, MAX_TILES};
-use cattube_ports::PortError;
 use cattube_ports::objects::NewObject;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -28,9 +27,6 @@ const SHORT_LIVED: &str = "public, max-age=2";
 const LONG_LIVED: &str = "public, max-age=86400";
 
 const HLS: &str = "application/vnd.apple.mpegurl";
-
-/// The name of the sound among the renditions.
-const AUDIO: &str = "audio";
 
 fn text_object(
     key: String,
@@ -58,7 +54,7 @@ fn renditions(plan: &Plan) -> Vec<String> {
     let pictures = plan.video.encoding.renditions.iter();
     let mut names: Vec<_> = pictures.map(|rendition| rendition.name.clone()).collect();
     if plan.audio.is_some() {
-        names.push(AUDIO.to_owned());
+        names.push(AUDIO_RENDITION.to_owned());
     }
     names
 }
@@ -91,27 +87,15 @@ pub(crate) struct Written {
 impl Assembler {
     pub(crate) async fn load_plan(&self, keys: &VideoKeys) -> Result<Plan, AssembleError> {
         let key = keys.plan();
-        let bytes = self.masters.get(&key).await?;
-        let bytes = bytes.ok_or(PortError::ObjectMissing {
-            operation: "get",
-            key: key.clone(),
-        })?;
+        let bytes = self.masters.get_existing(&key).await?;
         serde_json::from_slice(&bytes).map_err(document(&key))
     }
 
-    /// The chunks that are reported as done, page by page.
+    /// The chunks that are reported as done.
     pub(crate) async fn reported(&self, keys: &VideoKeys) -> Result<Vec<ChunkId>, AssembleError> {
-        let prefix = keys.reports_prefix();
-        let mut done = Vec::new();
-        let mut last: Option<String> = None;
-        loop {
-            let page = self.masters.list(&prefix, last.as_deref()).await?;
-            done.extend(page.iter().filter_map(|key| keys.chunk_of_report(key)));
-            last = page.last().cloned();
-            if last.is_none() {
-                return Ok(done);
-            }
-        }
+        let found = self.masters.list_all(&keys.reports_prefix()).await?;
+        let done = found.iter().filter_map(|key| keys.chunk_of_report(key));
+        Ok(done.collect())
     }
 
     /// Whether one of the final playlists is not what was written. One that is not there was
@@ -136,11 +120,7 @@ impl Assembler {
     }
 
     async fn load_report(&self, key: String) -> Result<ChunkReport, AssembleError> {
-        let bytes = self.masters.get(&key).await?;
-        let bytes = bytes.ok_or(PortError::ObjectMissing {
-            operation: "get",
-            key: key.clone(),
-        })?;
+        let bytes = self.masters.get_existing(&key).await?;
         let stored: StoredReport = serde_json::from_slice(&bytes).map_err(document(&key))?;
         Ok(stored.report)
     }
@@ -236,11 +216,7 @@ impl Assembler {
     }
 
     async fn load_thumbnail(&self, key: String, pts: i64) -> Result<(i64, Vec<u8>), AssembleError> {
-        let bytes = self.masters.get(&key).await?;
-        let bytes = bytes.ok_or(PortError::ObjectMissing {
-            operation: "get",
-            key,
-        })?;
+        let bytes = self.masters.get_existing(&key).await?;
         Ok((pts, bytes.to_vec()))
     }
 

@@ -1,7 +1,6 @@
 //! What a message says of an object: S3's own event, or `UploadCompleted`, by which `upload`
 //! says again what S3's event should have said.
 
-use cattube_contract::envelope::{MAX_HOPS, SCHEMA};
 use cattube_contract::event::UploadCompleted;
 use cattube_contract::{Envelope, Event, EventId, Metadata, OwnerId, excerpt, read_json};
 use cattube_core::intake::{self, Arrival, Identity};
@@ -100,9 +99,7 @@ fn completion(
     completed: UploadCompleted,
     drop_owner: OwnerId,
 ) -> Result<Heard, IngestError> {
-    if metadata.hop > MAX_HOPS {
-        return Err(IngestError::Hops);
-    }
+    metadata.check_hops()?;
     let arrival = Arrival {
         bucket: "",
         key: &completed.key,
@@ -130,14 +127,9 @@ fn completion(
 /// The metadata of the outside fact: S3 wrote this object.
 fn root(arrival: &Arrival<'_>, identity: &Identity) -> Metadata {
     let subject = [arrival.bucket, arrival.key, arrival.sequencer];
-    Metadata {
-        event_id: EventId::derive("Object Created", &subject),
-        video_id: identity.video_id,
-        owner_id: identity.owner_id,
-        caused_by: None,
-        attempt: 1,
-        hop: 0,
-        schema: SCHEMA,
-        occurred_at: arrival.written_at,
-    }
+    let event_id = EventId::derive("Object Created", &subject);
+    let Identity {
+        owner_id, video_id, ..
+    } = *identity;
+    Metadata::begin(event_id, owner_id, video_id, arrival.written_at)
 }

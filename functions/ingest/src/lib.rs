@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cattube_contract::command::{CheckJob, PlanVideo};
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{MasterLocation, UploadFailed, VideoRejected, VideoUploaded};
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, Metadata, OwnerId,
@@ -33,9 +32,6 @@ pub enum IngestError {
     /// The body is neither an `Object Created` event of S3 nor one of an upload's end.
     #[error("S3 event: {0}")]
     Event(String),
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// Something of ours does not serialise.
     #[error(transparent)]
     Contract(#[from] ContractError),
@@ -102,7 +98,7 @@ impl MessageHandler for Ingest {
             }
             Verdict::Reject { code, reason } => {
                 let event = Event::VideoRejected(VideoRejected { code, reason });
-                self.state(cause, &[], event, "rejected").await
+                self.publish(cause, &[], event, "rejected").await
             }
             Verdict::Mismatch { fault, reason } => {
                 let event = Event::UploadFailed(UploadFailed {
@@ -115,14 +111,15 @@ impl MessageHandler for Ingest {
                     attempt: said.attempt,
                     ..cause.clone()
                 };
-                self.state(&cause, &[&head.etag], event, "mismatched").await
+                self.publish(&cause, &[&head.etag], event, "mismatched")
+                    .await
             }
         }
     }
 }
 
 impl Ingest {
-    async fn state(
+    async fn publish(
         &self,
         cause: &Metadata,
         subject: &[&str],

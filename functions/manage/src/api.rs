@@ -1,6 +1,5 @@
 //! The routes, one function each.
 
-use cattube_contract::envelope::SCHEMA;
 use cattube_contract::event::VideoDeleted;
 use cattube_contract::{Envelope, Event, EventId, Metadata, OwnerId, VideoId};
 use cattube_core::video::{Removal, Video, VideoState};
@@ -23,16 +22,7 @@ pub(crate) fn not_found() -> ApiResponse {
 
 /// The metadata of what a client asks of a video: a cause from outside.
 pub(crate) fn request(owner: OwnerId, id: VideoId, name: &str, now: Timestamp) -> Metadata {
-    Metadata {
-        event_id: EventId::derive(name, &[&id.to_string()]),
-        video_id: id,
-        owner_id: owner,
-        caused_by: None,
-        attempt: 1,
-        hop: 0,
-        schema: SCHEMA,
-        occurred_at: now,
-    }
+    Metadata::begin(EventId::derive(name, &[&id.to_string()]), owner, id, now)
 }
 
 fn page_limit(request: &ApiRequest) -> Result<usize, ApiResponse> {

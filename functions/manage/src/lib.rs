@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::Answer;
 use cattube_contract::{
-    Command, CommandMessage, ContractError, Envelope, Event, Message, Metadata, OwnerId, VideoId,
+    Command, CommandMessage, ContractError, Envelope, Event, Message, Metadata, VideoId,
 };
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::{ApiHandler, MessageHandler};
@@ -30,9 +29,6 @@ const MAX_RACES: usize = 8;
 /// Why a message or request cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum ManageError {
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The queue brought a command for somebody else.
     #[error("expected PurgeVideo, got another command")]
     Command,
@@ -100,18 +96,16 @@ impl MessageHandler for Catalogue {
 
     async fn handle(&self, body: &str) -> Result<Outcome, ManageError> {
         let message = Message::parse(body)?;
-        if message.hop() > MAX_HOPS {
-            return Err(ManageError::Hops);
-        }
+        message.metadata().check_hops()?;
         match message {
-            Message::Command(message) => self.obey(&message).await,
-            Message::Event(envelope) => self.hear(&envelope).await,
+            Message::Command(message) => self.handle_command(&message).await,
+            Message::Event(envelope) => self.handle_event(&envelope).await,
         }
     }
 }
 
 impl Catalogue {
-    async fn hear(&self, envelope: &Envelope) -> Result<Outcome, ManageError> {
+    async fn handle_event(&self, envelope: &Envelope) -> Result<Outcome, ManageError> {
         let Envelope { metadata, event } = envelope;
         if metadata.video_id == VideoId::NONE {
             return Ok(Outcome::of("of no video", metadata));
@@ -133,7 +127,7 @@ impl Catalogue {
     }
 
     /// The only commands here are those that the function told itself.
-    async fn obey(&self, message: &CommandMessage) -> Result<Outcome, ManageError> {
+    async fn handle_command(&self, message: &CommandMessage) -> Result<Outcome, ManageError> {
         let CommandMessage { metadata, command } = message;
         let Command::PurgeVideo(purge) = command else {
             return Err(ManageError::Command);
@@ -148,26 +142,14 @@ impl ApiHandler for Catalogue {
     type Error = ManageError;
 
     async fn answer(&self, request: ApiRequest) -> Result<ApiResponse, ManageError> {
-        let Some(subject) = request
-            .subject
-            .as_deref()
-            .filter(|subject| !subject.is_empty())
-        else {
-            return Ok(ApiResponse::problem(
-                401,
-                "Unauthorized",
-                "the token has no subject",
-            ));
+        let owner = match request.owner() {
+            Ok(owner) => owner,
+            Err(problem) => return Ok(problem),
         };
-        let owner = OwnerId::of_subject(subject);
         if request.route == "GET /v1/videos" {
             return self.list(owner, &request).await;
         }
-        let Some(video) = request
-            .path
-            .get("id")
-            .and_then(|id| id.parse::<VideoId>().ok())
-        else {
+        let Some(video) = request.video_id() else {
             return Ok(api::not_found());
         };
         let Some(stored) = self.load(owner, video).await? else {
@@ -178,11 +160,7 @@ impl ApiHandler for Catalogue {
             "GET /v1/videos/{id}/timeline" => self.timeline(video, &request).await,
             "DELETE /v1/videos/{id}" => self.delete(owner, video).await,
             "POST /v1/videos/{id}/retry" => self.retry(owner, video, &request).await,
-            _ => Ok(ApiResponse::problem(
-                404,
-                "No such route",
-                "see the API's description",
-            )),
+            _ => Ok(ApiResponse::no_such_route()),
         }
     }
 }

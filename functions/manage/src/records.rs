@@ -1,7 +1,7 @@
 //! The function's table: a record a video, moved forward under a version condition, and the
 //! video's timeline.
 
-use cattube_contract::{Envelope, Event, Fault, OwnerId, VideoId};
+use cattube_contract::{Envelope, Event, OwnerId, VideoId};
 use cattube_core::video::{Video, is_of_a_video};
 use cattube_ports::PortError;
 use jiff::Timestamp;
@@ -100,12 +100,7 @@ impl Catalogue {
     /// Saves a record; `false` if another writer was first.
     async fn save(&self, video: &Video, expected: Option<u64>) -> Result<bool, ManageError> {
         let sort_key = video.video_id.to_string();
-        let body = serde_json::to_value(video).map_err(|error| PortError::Table {
-            operation: "save",
-            key: sort_key.clone(),
-            fault: Fault::Permanent,
-            reason: error.to_string(),
-        })?;
+        let body = serde_json::to_value(video).map_err(document(sort_key.as_str()))?;
         let owner = video.owner_id.to_string();
         match self.table.save(&owner, &sort_key, expected, &body).await {
             Ok(()) => Ok(true),

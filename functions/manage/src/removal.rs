@@ -7,22 +7,11 @@ use cattube_contract::command::PurgeVideo;
 use cattube_contract::key::{MasterKey, VideoKeys, media_prefix, work_prefix};
 use cattube_contract::{Command, CommandMessage, Event, Metadata};
 use cattube_core::video::{Removal, Video, VideoState, master_of};
+use cattube_ports::PortError;
 use cattube_ports::scheduler::Deadline;
-use cattube_ports::{Objects, PortError};
 use jiff::Timestamp;
 
 use crate::{Catalogue, ManageError};
-
-/// Removes all objects under a prefix.
-async fn sweep(objects: &dyn Objects, prefix: &str) -> Result<(), PortError> {
-    loop {
-        let keys = objects.list(prefix, None).await?;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        objects.delete(&keys).await?;
-    }
-}
 
 /// The key that belongs to this video alone.
 fn uploaded_key(video: &Video) -> String {
@@ -120,8 +109,8 @@ impl Catalogue {
                 (keys.media_prefix(), keys.work_prefix())
             }
         };
-        sweep(self.media.as_ref(), &media).await?;
-        sweep(self.masters.as_ref(), &work).await
+        self.media.delete_all(&media).await?;
+        self.masters.delete_all(&work).await
     }
 
     /// A removal's deadline has come. The record decides whether it still holds; what it once

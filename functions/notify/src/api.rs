@@ -101,12 +101,10 @@ impl ApiHandler for Notify {
             "POST /v1/answers/{id}" => return self.use_link(&request).await,
             _ => {}
         }
-        let subject = request.subject.as_deref();
-        let Some(subject) = subject.filter(|subject| !subject.is_empty()) else {
-            let detail = "the token has no subject";
-            return Ok(ApiResponse::problem(401, "Unauthorized", detail));
+        let asker = match request.owner() {
+            Ok(asker) => asker,
+            Err(problem) => return Ok(problem),
         };
-        let asker = OwnerId::of_subject(subject);
         if request.route == "GET /v1/tickets" {
             return self.list_tickets(asker, &request).await;
         }
@@ -116,11 +114,7 @@ impl ApiHandler for Notify {
         match request.route.as_str() {
             "GET /v1/tickets/{id}" => self.show(&ticket).await,
             "POST /v1/tickets/{id}/answer" => self.answer_by_token(asker, &ticket, &request).await,
-            _ => Ok(ApiResponse::problem(
-                404,
-                "No such route",
-                "see the API's description",
-            )),
+            _ => Ok(ApiResponse::no_such_route()),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The dead letters that nobody else tells of: those of `retry`, of deadlines and its own. As with
 //! all the others, each becomes an event and is kept among the parked messages.
 
-use std::time::Duration;
-
 use cattube_contract::Envelope;
 use cattube_core::burial::{self, Told};
 use cattube_ports::Outcome;
@@ -22,12 +20,7 @@ impl Notify {
             parked,
             event,
         } = burial::tell(queue, body, queue != OWN, self.clock.now());
-        let message = OutgoingMessage {
-            body: parked,
-            group: queue.to_owned(),
-            deduplication_id: None,
-            delay: Duration::ZERO,
-        };
+        let message = OutgoingMessage::new(parked, queue.to_owned());
         self.parked.send(&[message]).await?;
         let Some(event) = event else {
             return Ok(Outcome::of("dead letter parked", &metadata));

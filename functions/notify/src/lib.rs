@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::{ContractError, Envelope, OwnerId, read_json};
 use cattube_core::ticket::Concern;
 use cattube_core::ticket::alarm::{self, AlarmNews};
@@ -37,9 +36,6 @@ const MAX_RACES: usize = 8;
 /// Why a message or request cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The body is no event.
     #[error("bus event: {0}")]
     Message(String),
@@ -105,9 +101,7 @@ impl MessageHandler for Notify {
         }
         let envelope = Envelope::parse_bus_event(body)?;
         let metadata = &envelope.metadata;
-        if metadata.hop > MAX_HOPS {
-            return Err(NotifyError::Hops);
-        }
+        metadata.check_hops()?;
         let action = if let Some(concern) = Concern::of(&envelope) {
             self.ask(&concern).await?
         } else if let Some(ending) = Ending::of(&envelope.event) {

@@ -8,16 +8,7 @@ use cattube_contract::plan::{
 };
 use cattube_core::chunking::{self, TARGET_CHUNK_MS};
 use cattube_core::container::MasterIndex;
-use cattube_core::ladder;
-
-/// The rate of all sound that is made.
-const AUDIO_RATE_HZ: i64 = 48_000;
-
-/// Samples in a packet of AAC-LC.
-const AAC_PACKET_SAMPLES: i64 = 1_024;
-
-/// AAC-LC stereo, transparent for most ears.
-const AUDIO_BITRATE_BPS: u64 = 128_000;
+use cattube_core::{ladder, sound};
 
 /// The upright size of the picture in square pixels.
 fn upright(index: &MasterIndex) -> (u32, u32) {
@@ -47,10 +38,11 @@ pub(crate) fn make_plan(
     }
     let (thumbnail_width_px, thumbnail_height_px) = ladder::thumbnail_box(width_px, height_px);
     let timescale = i64::from(video.timescale);
+    let rate_hz = i64::from(sound::RATE_HZ);
     let mut shift_ticks = chunking::shift_ticks(video);
     if index.audio.is_some() {
         // The encoder's priming packet stands one packet before the film's zero.
-        let packet_ticks = (AAC_PACKET_SAMPLES * timescale + AUDIO_RATE_HZ - 1) / AUDIO_RATE_HZ;
+        let packet_ticks = (sound::PACKET_SAMPLES * timescale + rate_hz - 1) / rate_hz;
         shift_ticks = shift_ticks.max(packet_ticks);
     }
     let encoding = VideoEncoding {
@@ -68,8 +60,8 @@ pub(crate) fn make_plan(
     let audio = index.audio.as_ref().map(|track| PlannedAudio {
         encoding: AudioEncoding {
             source_rate_hz: track.sample_rate_hz,
-            shift_samples: shift_ticks * AUDIO_RATE_HZ / timescale.max(1),
-            bitrate_bps: AUDIO_BITRATE_BPS,
+            shift_samples: shift_ticks * rate_hz / timescale.max(1),
+            bitrate_bps: sound::BITRATE_BPS,
         },
         chunks: chunking::cut_audio(track),
     });

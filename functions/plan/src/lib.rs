@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cattube_contract::command::PlanVideo;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{PlanFailed, RejectionCode, VideoRejected};
 use cattube_contract::key::VideoKeys;
 use cattube_contract::plan::{Plan, Quality};
@@ -33,9 +32,6 @@ pub enum PlanError {
     /// The queue brought another command.
     #[error("expected PlanVideo, got another command")]
     Command,
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The master is no video.
     #[error("{reason}")]
     Rejected {
@@ -60,7 +56,7 @@ pub enum PlanError {
     #[error("{document}: {reason}")]
     Document {
         /// Which.
-        document: &'static str,
+        document: String,
         /// serde's reason.
         reason: String,
     },
@@ -74,7 +70,6 @@ impl PlanError {
         match self {
             Self::Port(error) => error.fault(),
             Self::Command
-            | Self::Hops
             | Self::Rejected { .. }
             | Self::Reads { .. }
             | Self::NothingLeft(_)
@@ -110,9 +105,7 @@ impl MessageHandler for Planner {
             return Err(PlanError::Command);
         };
         let metadata = message.metadata;
-        if metadata.hop > MAX_HOPS {
-            return Err(PlanError::Hops);
-        }
+        metadata.check_hops()?;
         let generation = job.generation.to_string();
         let (action, event) = match self.plan(&metadata, &job).await {
             Ok((action, plan)) => (action, Event::VideoPlanned(summarise(&plan))),
@@ -143,11 +136,7 @@ impl Planner {
         metadata: &Metadata,
         job: &PlanVideo,
     ) -> Result<(&'static str, Plan), PlanError> {
-        let keys = VideoKeys {
-            owner_id: metadata.owner_id,
-            video_id: metadata.video_id,
-            generation: job.generation,
-        };
+        let keys = VideoKeys::of(metadata, job.generation);
         if let Some(plan) = self.stored_plan(&keys).await? {
             if !job.requeue {
                 return Ok(("already planned", plan));

@@ -15,7 +15,8 @@ use cattube_ports::queue::OutgoingMessage;
 
 use crate::{PlanError, Planner};
 
-fn document(document: &'static str) -> impl FnOnce(serde_json::Error) -> PlanError {
+fn document(document: &str) -> impl FnOnce(serde_json::Error) -> PlanError {
+    let document = document.to_owned();
     move |error| PlanError::Document {
         document,
         reason: error.to_string(),
@@ -114,11 +115,11 @@ impl Planner {
         };
         serde_json::from_slice(&bytes)
             .map(Some)
-            .map_err(document("plan"))
+            .map_err(document(&keys.plan()))
     }
 
     pub(crate) async fn store_plan(&self, keys: &VideoKeys, plan: &Plan) -> Result<(), PlanError> {
-        let bytes = serde_json::to_vec(plan).map_err(document("plan"))?;
+        let bytes = serde_json::to_vec(plan).map_err(document(&keys.plan()))?;
         let object = work_object(keys.plan(), bytes, "application/json");
         Ok(self.objects.put(object).await?)
     }
@@ -132,19 +133,11 @@ impl Planner {
         Ok(self.objects.put(object).await?)
     }
 
-    /// The chunks that are reported as done, page by page.
+    /// The chunks that are reported as done.
     pub(crate) async fn reported(&self, keys: &VideoKeys) -> Result<BTreeSet<ChunkId>, PlanError> {
-        let prefix = keys.reports_prefix();
-        let mut done = BTreeSet::new();
-        let mut last: Option<String> = None;
-        loop {
-            let page = self.objects.list(&prefix, last.as_deref()).await?;
-            done.extend(page.iter().filter_map(|key| keys.chunk_of_report(key)));
-            last = page.last().cloned();
-            if last.is_none() {
-                return Ok(done);
-            }
-        }
+        let found = self.objects.list_all(&keys.reports_prefix()).await?;
+        let done = found.iter().filter_map(|key| keys.chunk_of_report(key));
+        Ok(done.collect())
     }
 
     pub(crate) async fn send(
@@ -161,12 +154,8 @@ impl Planner {
                 metadata: metadata.follow("TranscodeChunk", &subject, now),
                 command: Command::TranscodeChunk(Box::new(command)),
             };
-            messages.push(OutgoingMessage {
-                body: message.to_body()?,
-                group: metadata.owner_id.to_string(),
-                deduplication_id: None,
-                delay: std::time::Duration::ZERO,
-            });
+            let group = metadata.owner_id.to_string();
+            messages.push(OutgoingMessage::new(message.to_body()?, group));
         }
         Ok(self.chunks.send(&messages).await?)
     }

@@ -36,7 +36,7 @@ impl Retry {
                     reason: "a person gave it up".to_owned(),
                 });
                 let subject = [answered.generation.to_string()];
-                self.state(metadata, &subject, event).await?;
+                self.publish(metadata, &subject, event).await?;
                 Ok("abandoned")
             }
         }

@@ -1,9 +1,6 @@
 //! What follows a message that a queue gave up: it becomes an event that names its video and
 //! its cause, and nothing of it is lost.
 
-use std::time::Duration;
-
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{ChunkFailed, PlanFailed};
 use cattube_contract::{Command, CommandMessage, Envelope, Event, Fault, Metadata};
 use cattube_core::burial::{self, Told};
@@ -20,7 +17,7 @@ impl Retry {
     /// Tells of a dead letter of `queue`.
     pub(crate) async fn bury(&self, queue: &str, body: &str) -> Result<Outcome, RetryError> {
         if let Some((metadata, subject, event)) = buried_work(queue, body) {
-            self.state(&metadata, &subject, event).await?;
+            self.publish(&metadata, &subject, event).await?;
             return Ok(Outcome::of("dead letter stated", &metadata));
         }
         let Told {
@@ -28,12 +25,7 @@ impl Retry {
             parked,
             event,
         } = burial::tell(queue, body, true, self.clock.now());
-        let message = OutgoingMessage {
-            body: parked,
-            group: queue.to_owned(),
-            deduplication_id: None,
-            delay: Duration::ZERO,
-        };
+        let message = OutgoingMessage::new(parked, queue.to_owned());
         self.parked.send(&[message]).await?;
         let Some(event) = event else {
             return Ok(Outcome::of("dead letter parked", &metadata));
@@ -48,9 +40,7 @@ impl Retry {
 /// tried again: its cause, what makes the event unique, and the event.
 fn buried_work(queue: &str, body: &str) -> Option<(Metadata, Vec<String>, Event)> {
     let CommandMessage { metadata, command } = CommandMessage::parse(body).ok()?;
-    if metadata.hop > MAX_HOPS {
-        return None;
-    }
+    metadata.check_hops().ok()?;
     match (queue, command) {
         ("jobs", Command::PlanVideo(job)) => {
             let subject = vec![job.generation.to_string(), "buried".to_owned()];

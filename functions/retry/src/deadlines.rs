@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use cattube_contract::command::{CheckJob, PlanVideo};
 use cattube_contract::event::{FailedWork, RetryRequested, Stage};
+use cattube_contract::key::VideoKeys;
 use cattube_contract::{Command, CommandMessage, Fault, Metadata};
 use cattube_core::retry::{self, Judgement, POLICY, job_deadline_name};
 use cattube_ports::scheduler::Deadline;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
-use crate::store::keys;
 use crate::{Retry, RetryError};
 
 /// What is said of a job that nothing more was heard of.
@@ -205,7 +205,7 @@ impl Retry {
         generation: u32,
         known: Option<&PlanVideo>,
     ) -> Result<Option<(PlanVideo, Option<u32>)>, RetryError> {
-        let work = self.work(&keys(metadata, generation)).await?;
+        let work = self.work(&VideoKeys::of(metadata, generation)).await?;
         let seen = work.reports_seen();
         let job = known.cloned().or(work.plan.and_then(|plan| plan.job));
         Ok(job.map(|job| (job, seen)))

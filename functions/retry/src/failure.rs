@@ -95,9 +95,7 @@ pub(crate) fn outgoing(
         command,
     };
     Ok(OutgoingMessage {
-        body: message.to_body()?,
-        group,
-        deduplication_id: None,
         delay,
+        ..OutgoingMessage::new(message.to_body()?, group)
     })
 }

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::{
     Command, CommandMessage, ContractError, Envelope, Event, Message, Metadata,
 };
@@ -31,9 +30,6 @@ use cattube_ports::{Bus, Clock, Objects, Outcome, PortError, Queue, Scheduler};
 /// Why a message cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The queue brought a command for somebody else.
     #[error("no command for `retry`")]
     Command,
@@ -85,9 +81,7 @@ impl MessageHandler for Retry {
 
     async fn handle(&self, body: &str) -> Result<Outcome, RetryError> {
         let message = Message::parse(body)?;
-        if message.hop() > MAX_HOPS {
-            return Err(RetryError::Hops);
-        }
+        message.metadata().check_hops()?;
         match message {
             Message::Command(message) => self.handle_command(message).await,
             Message::Event(envelope) => {
@@ -98,8 +92,8 @@ impl MessageHandler for Retry {
     }
 
     async fn handle_from(&self, source: &str, body: &str) -> Result<Outcome, RetryError> {
-        let mut graves = self.dead_letters.iter();
-        match graves.find(|(_, arn)| *arn == source) {
+        let mut dead_letters = self.dead_letters.iter();
+        match dead_letters.find(|(_, arn)| *arn == source) {
             Some((queue, _)) => self.bury(queue, body).await,
             None => self.handle(body).await,
         }
@@ -150,7 +144,7 @@ impl Retry {
         }
     }
 
-    async fn state(
+    async fn publish(
         &self,
         cause: &Metadata,
         subject: &[String],

@@ -105,7 +105,7 @@ impl Retry {
                 });
                 self.remind(metadata, check.job, progress.reports_seen(), asked)
                     .await?;
-                self.state(metadata, &subject, event).await?;
+                self.publish(metadata, &subject, event).await?;
                 Ok("asked again")
             }
         }

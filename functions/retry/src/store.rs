@@ -26,14 +26,6 @@ impl Work {
     }
 }
 
-pub(crate) fn keys(metadata: &Metadata, generation: u32) -> VideoKeys {
-    VideoKeys {
-        owner_id: metadata.owner_id,
-        video_id: metadata.video_id,
-        generation,
-    }
-}
-
 impl Retry {
     /// What the store tells of a job.
     pub(crate) async fn progress(
@@ -41,8 +33,8 @@ impl Retry {
         metadata: &Metadata,
         job: &PlanVideo,
     ) -> Result<Progress, RetryError> {
-        let work = self.work(&keys(metadata, job.generation)).await?;
-        let newer = keys(metadata, job.generation.saturating_add(1)).plan();
+        let work = self.work(&VideoKeys::of(metadata, job.generation)).await?;
+        let newer = VideoKeys::of(metadata, job.generation.saturating_add(1)).plan();
         Ok(Progress {
             has_master: self.exists(&job.master.key).await?,
             is_superseded: self.exists(&newer).await?,
@@ -55,20 +47,10 @@ impl Retry {
         let plan = self.masters.get(&keys.plan()).await?;
         // A damaged plan is none: whoever makes it will say what is wrong.
         let plan = plan.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let prefix = keys.reports_prefix();
-        let mut reports = 0_u32;
-        let mut after: Option<String> = None;
-        loop {
-            let page = self.masters.list(&prefix, after.as_deref()).await?;
-            let Some(last) = page.last() else {
-                return Ok(Work { plan, reports });
-            };
-            let chunks = page
-                .iter()
-                .filter(|key| keys.chunk_of_report(key).is_some());
-            reports = reports.saturating_add(u32::try_from(chunks.count()).unwrap_or(u32::MAX));
-            after = Some(last.clone());
-        }
+        let found = self.masters.list_all(&keys.reports_prefix()).await?;
+        let reports = found.iter().filter_map(|key| keys.chunk_of_report(key));
+        let reports = u32::try_from(reports.count()).unwrap_or(u32::MAX);
+        Ok(Work { plan, reports })
     }
 
     /// Whether an object is there. Asked by its name alone: what is in it is not for `retry`.

@@ -30,7 +30,7 @@ impl Retry {
                 attempts: metadata.attempt,
                 reason: failed.reason.clone(),
             });
-            self.state(metadata, &failure.subject(), event).await?;
+            self.publish(metadata, &failure.subject(), event).await?;
             return Ok("upload abandoned");
         };
         let next = failure.next("ResumeUpload", attempt, self.clock.now());

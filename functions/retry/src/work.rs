@@ -131,7 +131,7 @@ impl Retry {
         delay: Duration,
     ) -> Result<(), RetryError> {
         let event = failure.scheduled(next_attempt, delay);
-        self.state(failure.metadata, &failure.subject(), event)
+        self.publish(failure.metadata, &failure.subject(), event)
             .await
     }
 
@@ -153,7 +153,7 @@ impl Retry {
             self.remind(metadata, job, seen, 1).await?;
         }
         let event = failure.exhausted();
-        self.state(metadata, &failure.subject(), event).await?;
+        self.publish(metadata, &failure.subject(), event).await?;
         if is_known {
             let name = job_deadline_name(metadata.video_id, generation);
             self.scheduler.remove(&name).await?;

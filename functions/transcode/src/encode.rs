@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cattube_contract::excerpt;
 use cattube_contract::media::TickRange;
-use cattube_contract::plan::{AudioEncoding, ChunkId, ChunkWork, VideoEncoding};
+use cattube_contract::plan::{AUDIO_RENDITION, AudioEncoding, ChunkId, ChunkWork, VideoEncoding};
 use cattube_contract::report::{ChunkReport, FrameMark, RenditionReport, Seam, SegmentReport};
 use cattube_core::encode::{self, SliceInput};
 use cattube_core::package::{self, Encoded, InitSegment, PackageError, Segment};
@@ -21,9 +21,6 @@ use crate::reuse::Reused;
 /// control is not repeatable to the byte (measured: 3 outputs in 12 runs), so a chunk that is made
 /// twice has the same frames, times and init segment, and segments of slightly other sizes.
 const THREADS: u32 = 2;
-
-/// The name of the sound among the renditions.
-pub(crate) const AUDIO: &str = "audio";
 
 /// How much of ffmpeg's words goes into an event.
 const REASON_CHARS: usize = 400;
@@ -262,7 +259,7 @@ async fn collect_audio(
 ) -> Result<Made, TranscodeError> {
     let bytes = workspace.read(encode::AUDIO_FILE).await?;
     let cut = |encoded: &Encoded<'_>| package::cut_audio_segments(encoded, range, encoding);
-    let sound = (AUDIO.to_owned(), package_rendition(&bytes, cut));
+    let sound = (AUDIO_RENDITION.to_owned(), package_rendition(&bytes, cut));
     Ok(Made {
         renditions: all_or_the_blame(vec![sound])?,
         seam: None,

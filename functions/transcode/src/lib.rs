@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cattube_contract::command::TranscodeChunk;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{ChunkFailed, ChunkTranscoded};
 use cattube_contract::key::VideoKeys;
 use cattube_contract::plan::ChunkWork;
@@ -33,9 +32,6 @@ pub enum TranscodeError {
     /// The queue brought another command.
     #[error("expected TranscodeChunk, got another command")]
     Command,
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The slice's recipe is damaged.
     #[error(transparent)]
     Slice(#[from] SliceError),
@@ -83,7 +79,6 @@ impl TranscodeError {
         match self {
             Self::Port(error) => error.fault(),
             Self::Command
-            | Self::Hops
             | Self::Slice(_)
             | Self::Encoder { .. }
             | Self::Package { .. }
@@ -99,7 +94,6 @@ impl TranscodeError {
         match self {
             Self::Package { rendition, .. } => rendition.clone(),
             Self::Command
-            | Self::Hops
             | Self::Slice(_)
             | Self::Encoder { .. }
             | Self::Frames { .. }
@@ -144,15 +138,9 @@ impl MessageHandler for Worker {
             return Err(TranscodeError::Command);
         };
         let metadata = message.metadata;
-        if metadata.hop > MAX_HOPS {
-            return Err(TranscodeError::Hops);
-        }
+        metadata.check_hops()?;
         let job = Job {
-            keys: VideoKeys {
-                owner_id: metadata.owner_id,
-                video_id: metadata.video_id,
-                generation: chunk.generation,
-            },
+            keys: VideoKeys::of(&metadata, chunk.generation),
             chunk: *chunk,
         };
         let (action, event) = match self.transcode(&job).await {

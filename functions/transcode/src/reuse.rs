@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use cattube_contract::command::Reuse;
 use cattube_contract::key::VideoKeys;
-use cattube_contract::plan::{ChunkWork, VideoEncoding};
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkWork, VideoEncoding};
 use cattube_contract::report::{RenditionReport, Seam, StoredReport};
 use cattube_ports::PortError;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::encode::AUDIO;
 use crate::{Job, TranscodeError, Worker};
 
 /// Copies in flight at once.
@@ -53,7 +52,9 @@ impl Reused {
                     makes_poster: false,
                 })
             }
-            ChunkWork::Audio { .. } => (!self.renditions.contains_key(AUDIO)).then(|| work.clone()),
+            ChunkWork::Audio { .. } => {
+                (!self.renditions.contains_key(AUDIO_RENDITION)).then(|| work.clone())
+            }
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::{Stored, UploadError, Uploads, master_key};
 const VIDEO_DELETED: &str = "its video was deleted";
 
 impl Uploads {
-    pub(crate) async fn hear(&self, envelope: &Envelope) -> Result<&'static str, UploadError> {
+    pub(crate) async fn handle_event(
+        &self,
+        envelope: &Envelope,
+    ) -> Result<&'static str, UploadError> {
         let metadata = &envelope.metadata;
         match &envelope.event {
             Event::VideoUploaded(_) | Event::VideoRejected(_) => {

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cattube_contract::envelope::{MAX_HOPS, SCHEMA};
 use cattube_contract::key::MasterKey;
 use cattube_contract::{ContractError, Envelope, Event, EventId, Metadata, OwnerId, VideoId};
 use cattube_core::upload::Upload;
@@ -37,9 +36,6 @@ pub enum UploadError {
         /// serde's reason.
         reason: String,
     },
-    /// The message went in a circle.
-    #[error("more than {MAX_HOPS} hops: the message runs in a circle")]
-    Hops,
     /// The queue brought a command for somebody else.
     #[error("no command for `upload`")]
     Command,
@@ -136,15 +132,11 @@ impl Uploads {
 
 /// The metadata of a client's request about an upload.
 fn request(owner: OwnerId, upload: &Upload, now: Timestamp) -> Metadata {
+    let video_id = upload.video_id;
+    let event_id = EventId::derive("HTTP request", &[&video_id.to_string()]);
     Metadata {
-        event_id: EventId::derive("HTTP request", &[&upload.video_id.to_string()]),
-        video_id: upload.video_id,
-        owner_id: owner,
-        caused_by: None,
         attempt: upload.attempt,
-        hop: 0,
-        schema: SCHEMA,
-        occurred_at: now,
+        ..Metadata::begin(event_id, owner, video_id, now)
     }
 }
 
@@ -157,26 +149,14 @@ impl ApiHandler for Uploads {
     type Error = UploadError;
 
     async fn answer(&self, request: ApiRequest) -> Result<ApiResponse, UploadError> {
-        let Some(subject) = request
-            .subject
-            .as_deref()
-            .filter(|subject| !subject.is_empty())
-        else {
-            return Ok(ApiResponse::problem(
-                401,
-                "Unauthorized",
-                "the token has no subject",
-            ));
+        let owner = match request.owner() {
+            Ok(owner) => owner,
+            Err(problem) => return Ok(problem),
         };
-        let owner = OwnerId::of_subject(subject);
         if request.route == "POST /v1/uploads" {
             return self.create(owner, &request).await;
         }
-        let Some(video) = request
-            .path
-            .get("id")
-            .and_then(|id| id.parse::<VideoId>().ok())
-        else {
+        let Some(video) = request.video_id() else {
             return Ok(view::not_found());
         };
         let Some(stored) = self.load(owner, video).await? else {
@@ -192,11 +172,7 @@ impl ApiHandler for Uploads {
             }
             "POST /v1/uploads/{id}/complete" => self.complete(owner, stored, &request).await,
             "DELETE /v1/uploads/{id}" => self.cancel(owner, stored).await,
-            _ => Ok(ApiResponse::problem(
-                404,
-                "No such route",
-                "see the API's description",
-            )),
+            _ => Ok(ApiResponse::no_such_route()),
         }
     }
 }

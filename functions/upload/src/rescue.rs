@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cattube_contract::command::CheckUpload;
-use cattube_contract::envelope::MAX_HOPS;
 use cattube_contract::event::{UploadFailed, UploadResumed};
 use cattube_contract::{Command, CommandMessage, Event, Fault, Message, Metadata, VideoId};
 use cattube_core::upload::{self, Look, Resume, Upload, UploadState};
@@ -22,14 +21,12 @@ impl MessageHandler for Uploads {
 
     async fn handle(&self, body: &str) -> Result<Outcome, UploadError> {
         let message = Message::parse(body)?;
-        if message.hop() > MAX_HOPS {
-            return Err(UploadError::Hops);
-        }
+        message.metadata().check_hops()?;
         let (action, metadata) = match message {
             Message::Command(CommandMessage { metadata, command }) => {
-                (self.obey(&metadata, command).await?, metadata)
+                (self.handle_command(&metadata, command).await?, metadata)
             }
-            Message::Event(envelope) => (self.hear(&envelope).await?, envelope.metadata),
+            Message::Event(envelope) => (self.handle_event(&envelope).await?, envelope.metadata),
         };
         Ok(Outcome::of(action, &metadata))
     }
@@ -48,7 +45,7 @@ fn in_attempt(metadata: &Metadata, attempt: u32) -> Metadata {
 }
 
 impl Uploads {
-    async fn obey(
+    async fn handle_command(
         &self,
         metadata: &Metadata,
         command: Command,
@@ -94,7 +91,7 @@ impl Uploads {
         Ok(self.deadlines.remove(&deadline_name(video)).await?)
     }
 
-    async fn of(&self, metadata: &Metadata) -> Result<Option<Stored>, UploadError> {
+    async fn load_for(&self, metadata: &Metadata) -> Result<Option<Stored>, UploadError> {
         self.load(metadata.owner_id, metadata.video_id).await
     }
 
@@ -107,7 +104,7 @@ impl Uploads {
         let Some(Stored {
             mut upload,
             version,
-        }) = self.of(metadata).await?
+        }) = self.load_for(metadata).await?
         else {
             return Ok("no such upload");
         };
@@ -135,7 +132,7 @@ impl Uploads {
 
     /// A failed upload may go on.
     async fn resume(&self, metadata: &Metadata) -> Result<&'static str, UploadError> {
-        let Some(mut stored) = self.of(metadata).await? else {
+        let Some(mut stored) = self.load_for(metadata).await? else {
             // Somebody put an object where an upload's is, and it is not as it says.
             let event = Event::UploadFailed(UploadFailed {
                 fault: Fault::Permanent,

@@ -3,10 +3,8 @@
 use cattube_contract::media::TickRange;
 use cattube_contract::plan::AudioEncoding;
 
-use super::{AUDIO_FILE, AUDIO_OVERLAP_SAMPLES, Args, SliceInput};
-
-/// Samples a second of every stream that we make.
-const RATE_HZ: u32 = 48_000;
+use super::{AUDIO_FILE, Args, SliceInput};
+use crate::sound::{OVERLAP_SAMPLES, RATE_HZ};
 
 /// Arguments for one audio chunk. `range` is film time in samples of 48 kHz. Sound that
 /// begins late or has a hole is filled with silence; film sample n is encoded at
@@ -31,9 +29,9 @@ fn graph(input: &SliceInput, range: TickRange, encoding: &AudioEncoding) -> Stri
     let first = if range.start <= 0 {
         range.start
     } else {
-        range.start.saturating_sub(AUDIO_OVERLAP_SAMPLES)
+        range.start.saturating_sub(OVERLAP_SAMPLES)
     };
-    let end = range.end.saturating_add(AUDIO_OVERLAP_SAMPLES);
+    let end = range.end.saturating_add(OVERLAP_SAMPLES);
     let source = |sample: i64| to_source(sample, encoding.source_rate_hz);
     let open = range.end == i64::MAX;
     let (cut, fill) = if open {

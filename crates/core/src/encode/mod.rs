@@ -17,10 +17,6 @@ pub const POSTER_FILE: &str = "poster.jpg";
 /// The file of [`audio_args`].
 pub const AUDIO_FILE: &str = "audio.mp4";
 
-/// Samples of 48 kHz, 15 AAC packets, that an audio chunk is encoded beyond both its ends, so
-/// that encoder and resampler have settled. Whole samples at every usual source rate.
-pub const AUDIO_OVERLAP_SAMPLES: i64 = 15_360;
-
 /// The largest single allocation that ffmpeg may make, in bytes: some frames of 8K.
 const MAX_ALLOC_BYTES: u64 = 1 << 30;
 

@@ -5,12 +5,7 @@ use cattube_contract::plan::AudioEncoding;
 
 use super::segment::{Segment, TimedSample, write_segment};
 use super::{Encoded, PackageError, Sample};
-
-/// Samples that one AAC packet decodes to.
-const PACKET_SAMPLES: i64 = 1_024;
-
-/// Samples a second of every stream that we make.
-const RATE_HZ: u32 = 48_000;
+use crate::sound::{PACKET_SAMPLES, RATE_HZ};
 
 /// Packets to a segment: 4.27 s, and a 64 s chunk of 3,000 packets is 15 equal ones.
 const SEGMENT_PACKETS: usize = 200;

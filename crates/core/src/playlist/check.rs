@@ -1,14 +1,15 @@
 //! Whether finished chunks fit the plan and each other.
 
 use cattube_contract::media::TickRange;
-use cattube_contract::plan::{ChunkId, Plan, Track};
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, Plan, Track};
 use cattube_contract::report::{ChunkReport, RenditionReport};
 
-use super::{AUDIO, JoinError, ordered};
+use super::{JoinError, ordered};
 use crate::package::seams_agree;
+use crate::sound::PACKET_SAMPLES;
 
 /// The priming packet of the first audio chunk, in samples.
-const PRIMING_SAMPLES: i64 = 1_024;
+const PRIMING_SAMPLES: i64 = PACKET_SAMPLES;
 
 /// Checks reports in any order: of each track a contiguous head (perhaps all), each chunk
 /// once, every rendition of the plan and no other, one init segment a rendition, segments
@@ -46,7 +47,7 @@ pub fn check_reports(plan: &Plan, reports: &[ChunkReport]) -> Result<(), JoinErr
     let chunks = planned.map_or(&[][..], |audio| audio.chunks.as_slice());
     check_head(&audio, chunks.len())?;
     let shift = planned.map_or(0, |audio| audio.encoding.shift_samples);
-    check_track(&audio, &[AUDIO], chunks, shift)
+    check_track(&audio, &[AUDIO_RENDITION], chunks, shift)
 }
 
 /// Chunks 0, 1, 2 … of the plan, each once.

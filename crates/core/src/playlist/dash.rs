@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use cattube_contract::media::Rational;
-use cattube_contract::plan::Plan;
+use cattube_contract::plan::{AUDIO_RENDITION, Plan};
 use cattube_contract::report::{ChunkReport, SegmentReport};
 
-use super::{AUDIO, JoinError, Stream, audio_stream, micros, seconds, stream};
+use super::{JoinError, Stream, audio_stream, micros, seconds, stream};
 
 /// `manifest.mpd`. Presentation time 0 is film time 0: the shift is taken off by
 /// `presentationTimeOffset`.
@@ -74,7 +74,7 @@ fn push_audio(text: &mut String, audio: &Stream<'_>, shift_samples: i64) {
     push_template(text, audio, shift_samples);
     let _ = write!(
         text,
-        "      <Representation id=\"{AUDIO}\" codecs=\"{}\" bandwidth=\"{}\" \
+        "      <Representation id=\"{AUDIO_RENDITION}\" codecs=\"{}\" bandwidth=\"{}\" \
          audioSamplingRate=\"{}\">\n        <AudioChannelConfiguration \
          schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" \
          value=\"2\"/>\n      </Representation>\n    </AdaptationSet>\n",

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use cattube_contract::media::{Rational, TickRange};
-use cattube_contract::plan::Plan;
+use cattube_contract::plan::{AUDIO_RENDITION, Plan};
 use cattube_contract::report::ChunkReport;
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, MasterPlaylist, Resolution, VariantStream};
 
-use super::{AUDIO, AUDIO_RATE_HZ, Completeness, JoinError, audio_stream, micros, seconds, stream};
+use super::{Completeness, JoinError, audio_stream, micros, seconds, stream};
 use crate::package::{AUDIO_SEGMENT_SAMPLES, grid_limit};
+use crate::sound;
 
 /// Fragmented mp4 in playlists that are not I-frame-only needs 6; 7 is what Apple's tools
 /// write for CMAF.
@@ -29,8 +30,8 @@ pub fn hls_master(plan: &Plan, reports: &[ChunkReport]) -> Result<String, JoinEr
     if audio.is_some() {
         playlist.alternatives.push(AlternativeMedia {
             media_type: AlternativeMediaType::Audio,
-            uri: Some(format!("{AUDIO}/playlist.m3u8")),
-            group_id: AUDIO.to_owned(),
+            uri: Some(format!("{AUDIO_RENDITION}/playlist.m3u8")),
+            group_id: AUDIO_RENDITION.to_owned(),
             name: "Main".to_owned(),
             default: true,
             autoselect: true,
@@ -62,7 +63,7 @@ pub fn hls_master(plan: &Plan, reports: &[ChunkReport]) -> Result<String, JoinEr
                 height: u64::from(rendition.height_px),
             }),
             frame_rate: Some(decimal_rate(plan.video.encoding.frame_rate)),
-            audio: audio.as_ref().map(|_| AUDIO.to_owned()),
+            audio: audio.as_ref().map(|_| AUDIO_RENDITION.to_owned()),
             ..VariantStream::default()
         });
     }
@@ -132,7 +133,7 @@ fn planned_target(plan: &Plan) -> i128 {
     let video = micros(video, encoding.timescale) + frame_micros;
     let audio = plan.audio.as_ref().map_or(0, |audio| {
         let longest = longest_planned(&audio.chunks, AUDIO_SEGMENT_SAMPLES);
-        micros(longest, AUDIO_RATE_HZ)
+        micros(longest, sound::RATE_HZ)
     });
     whole_seconds(video.max(audio)).max(1)
 }

@@ -4,18 +4,14 @@ mod check;
 mod dash;
 mod hls;
 
-use cattube_contract::plan::{ChunkId, Plan, Track};
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, Plan, Track};
 use cattube_contract::report::{ChunkReport, RenditionReport, SegmentReport};
+
+use crate::sound;
 
 pub use check::check_reports;
 pub use dash::dash_manifest;
 pub use hls::{hls_master, hls_media};
-
-/// The name of the sound among the renditions.
-const AUDIO: &str = "audio";
-
-/// Samples a second of every stream that we make.
-const AUDIO_RATE_HZ: u32 = 48_000;
 
 /// Why reports do not join.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,8 +153,8 @@ fn stream<'a>(
     reports: &'a [ChunkReport],
     name: &'a str,
 ) -> Result<Stream<'a>, JoinError> {
-    let (track, timescale) = if name == AUDIO {
-        (Track::Audio, AUDIO_RATE_HZ)
+    let (track, timescale) = if name == AUDIO_RENDITION {
+        (Track::Audio, sound::RATE_HZ)
     } else {
         (Track::Video, plan.video.encoding.timescale)
     };
@@ -190,7 +186,7 @@ fn audio_stream<'a>(
 ) -> Result<Option<Stream<'a>>, JoinError> {
     plan.audio
         .as_ref()
-        .map(|_| stream(plan, reports, AUDIO))
+        .map(|_| stream(plan, reports, AUDIO_RENDITION))
         .transpose()
 }
 

@@ -72,7 +72,7 @@ fn plan() -> Plan {
 }
 
 fn part(name: &str, segments: Vec<SegmentReport>) -> (String, RenditionReport) {
-    let codecs = if name == AUDIO {
+    let codecs = if name == AUDIO_RENDITION {
         "mp4a.40.2"
     } else {
         "avc1.64001f"
@@ -135,7 +135,7 @@ fn audio(index: u32) -> ChunkReport {
             track: Track::Audio,
             index,
         },
-        renditions: BTreeMap::from([part(AUDIO, segments)]),
+        renditions: BTreeMap::from([part(AUDIO_RENDITION, segments)]),
         seam: None,
         thumbnail_pts: Vec::new(),
         read_bytes: 1,
@@ -211,7 +211,7 @@ fn a_media_playlist_grows_and_then_ends() {
         Playlist::MediaPlaylist(playlist) => playlist.target_duration,
         Playlist::MasterPlaylist(_) => panic!("a master playlist"),
     };
-    let sound = hls_media(&plan(), &reports(), AUDIO, Completeness::Final).unwrap();
+    let sound = hls_media(&plan(), &reports(), AUDIO_RENDITION, Completeness::Final).unwrap();
     assert_eq!(target(&growing), target(&done));
     assert_eq!(target(&sound), target(&done));
     assert!(sound.contains("#EXTINF:4.288000,\n478976.m4s\n"), "{sound}");
@@ -271,7 +271,7 @@ fn whole_and_partial_heads_pass_in_any_order() {
     let mut silent_end = audio(1);
     silent_end
         .renditions
-        .get_mut(AUDIO)
+        .get_mut(AUDIO_RENDITION)
         .unwrap()
         .segments
         .clear();

@@ -157,14 +157,14 @@ proptest! {
             as_video.parts[0] = Part::Inline(head);
             let places = check(&as_video, &table);
             for (place, sample) in table.samples.iter().enumerate() {
-                let around = (range.start - AUDIO_OVERLAP_SAMPLES) / 6
-                    ..range.end.saturating_add(AUDIO_OVERLAP_SAMPLES) / 6;
+                let around = (range.start - sound::OVERLAP_SAMPLES) / 6
+                    ..range.end.saturating_add(sound::OVERLAP_SAMPLES) / 6;
                 let is_heard = sample.pts < around.end && sample.end() > around.start;
                 if is_heard && sample.is_presented {
                     prop_assert!(places.contains(&place), "{} {:?}", place, places);
                 }
             }
-            let warm = table.samples.iter().filter(|sample| sample.end() <= (range.start - AUDIO_OVERLAP_SAMPLES) / 6).count();
+            let warm = table.samples.iter().filter(|sample| sample.end() <= (range.start - sound::OVERLAP_SAMPLES) / 6).count();
             if warm < table.samples.len() {
                 prop_assert_eq!(places[0], warm.saturating_sub(AUDIO_WARM_UP_PACKETS));
             }

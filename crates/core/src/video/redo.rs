@@ -2,14 +2,11 @@
 
 use cattube_contract::command::{Base, Redo};
 use cattube_contract::event::RetryRequested;
-use cattube_contract::plan::{ChunkId, Track};
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, Track};
 use cattube_contract::{TicketId, excerpt};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{PlanSummary, Video, VideoState};
-
-/// The name of the sound among the renditions.
-const AUDIO: &str = "audio";
 
 /// What is made anew: all, or one size, or one chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -102,7 +99,7 @@ fn sizes(plan: Option<&PlanSummary>) -> Vec<String> {
         .map(|made| made.name.clone())
         .collect();
     if plan.audio_chunk_count > 0 {
-        names.push(AUDIO.to_owned());
+        names.push(AUDIO_RENDITION.to_owned());
     }
     names
 }

@@ -23,12 +23,7 @@ fn object(key: &str, bytes: &'static [u8]) -> NewObject {
 }
 
 fn message(body: &str) -> OutgoingMessage {
-    OutgoingMessage {
-        body: body.to_owned(),
-        group: "own".to_owned(),
-        deduplication_id: None,
-        delay: std::time::Duration::ZERO,
-    }
+    OutgoingMessage::new(body.to_owned(), "own".to_owned())
 }
 
 #[tokio::test]
