@@ -46,7 +46,7 @@ pub const JOB_DEADLINE: Duration = Duration::from_mins(30);
 pub const PURGE_DELAY: Duration = Duration::from_hours(24);
 
 /// How long the links of a ticket hold.
-pub const LINKS_HOLD: Duration = Duration::from_hours(72);
+pub const LINKS_HOLD: Duration = Duration::from_hours(7 * 24);
 
 /// Who sees and answers every ticket.
 pub const OPERATOR: &str = "operator";

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use cattube_contract::Envelope;
 use cattube_tests::rules::{arrives, concerns_people, ends_upload, fails, joins};
+use cattube_tests::world::{JOB_DEADLINE, LINKS_HOLD, PURGE_DELAY, UPLOAD_DEADLINE};
 use serde_json::{Value, json};
 
 use crate::{samples, tree};
@@ -289,6 +290,20 @@ fn deadlines_can_be_set_and_come() {
         ),
     ];
     holds(deadlines::deadlines, &changes);
+}
+
+#[test]
+fn tests_wait_as_long_as_a_stack_does_by_default() {
+    let template = template();
+    for (parameter, held) in [
+        ("JobDeadlineSeconds", JOB_DEADLINE),
+        ("UploadDeadlineSeconds", UPLOAD_DEADLINE),
+        ("PurgeDelaySeconds", PURGE_DELAY),
+        ("TicketLinkSeconds", LINKS_HOLD),
+    ] {
+        let default = &template["Parameters"][parameter]["Default"];
+        assert_eq!(*default, held.as_secs(), "{parameter}");
+    }
 }
 
 #[test]

@@ -184,13 +184,11 @@ fn to_request(request: ApiGatewayV2httpRequest) -> Result<ApiRequest, String> {
         .headers
         .iter()
         .map(|(name, value)| {
-            let name = name.as_str().to_lowercase();
-            match value.to_str() {
-                Ok(value) => Ok((name, value.to_owned())),
-                Err(_) => Err(format!("{name}: only ASCII can be read")),
-            }
+            // An idempotency key that was left out would make two uploads of one.
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.as_str().to_lowercase(), value.into_owned())
         })
-        .collect::<Result<_, _>>()?;
+        .collect();
     let subject = request
         .request_context
         .authorizer
@@ -385,11 +383,16 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_cannot_be_read_is_refused_by_its_name() {
-        let mut request = ApiGatewayV2httpRequest::default();
-        let value = aws_lambda_events::http::HeaderValue::from_bytes(b"caf\xc3\xa9").unwrap();
-        request.headers.insert("idempotency-key", value);
-        let refused = to_request(request).unwrap_err();
-        assert_eq!(refused, "idempotency-key: only ASCII can be read");
+    fn no_header_is_left_out() {
+        for (bytes, read) in [
+            (&b"caf\xc3\xa9"[..], "caf\u{e9}"),
+            (b"caf\xe9", "caf\u{fffd}"),
+        ] {
+            let mut request = ApiGatewayV2httpRequest::default();
+            let value = aws_lambda_events::http::HeaderValue::from_bytes(bytes).unwrap();
+            request.headers.insert("idempotency-key", value);
+            let headers = to_request(request).unwrap().headers;
+            assert_eq!(headers["idempotency-key"], read);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The simulator: the real handlers of all functions over in-memory twins of S3, bus, queues,
 //! tables and scheduler, with a virtual clock and one seed. It must never know how a handler
-//! does its work: it delivers messages, breaks what can break, and judges by DESIGN §5 what
-//! is left.
+//! does its work: it delivers messages, breaks what can break, and judges by its
+//! [`names::INVARIANTS`] what is left.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,6 +34,7 @@ pub mod names;
 pub mod people;
 pub mod planted;
 pub mod rng;
+// The same as in the tests of one process, whose crate brings the AWS SDK with it.
 #[path = "../../src/rules.rs"]
 pub mod rules;
 pub mod run;

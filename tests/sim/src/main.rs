@@ -62,7 +62,7 @@ fn replay(seed: u64) {
         report.ends, report.digest
     );
     if let Some(violation) = report.violation {
-        println!("VIOLATION of {}: {}", violation.invariant, violation.text);
+        println!("VIOLATION of {:?}: {}", violation.broken(), violation.text);
         std::process::exit(1);
     }
 }

@@ -153,13 +153,15 @@ impl fmt::Display for Summary {
             let kind = (violation.invariant, text.take(60).collect());
             kinds.entry(kind).or_insert((*seed, 0)).1 += 1;
         }
-        for ((invariant, _), (seed, count)) in &kinds {
-            let text = self.failed.iter().find(|(of, _)| of == seed);
-            let text = text.map_or("", |(_, violation)| violation.text.as_str());
-            let text: String = text.chars().take(900).collect();
+        for (seed, count) in kinds.values() {
+            let Some((_, first)) = self.failed.iter().find(|(of, _)| of == seed) else {
+                continue;
+            };
+            let text: String = first.text.chars().take(900).collect();
             writeln!(
                 f,
-                "VIOLATION of {invariant}, {count} times, first by seed {seed}: {text}"
+                "VIOLATION of {:?}, {count} times, first by seed {seed}: {text}",
+                first.broken()
             )?;
         }
         write!(

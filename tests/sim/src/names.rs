@@ -80,13 +80,40 @@ impl QueueId {
     }
 }
 
-/// What breaks the design.
+/// What must always hold; a violation names it by its place.
+pub const INVARIANTS: [&str; 16] = [
+    "the simulator's own sums are right",
+    "every accepted upload ends ready, rejected, or abandoned with a person asked",
+    "a message that comes again has no second effect",
+    "a chunk that two workers finish counts once",
+    "ready means every chunk of the plan, and makings never mix",
+    "no playlist names a file that is not there",
+    "what has ended does not change",
+    "a crash between any two steps loses nothing",
+    "attempts are bounded, delays grow, permanent faults are not tried again",
+    "one bad message harms no other, and none is lost unseen",
+    "a job that nobody hears of is led to its end by its deadline",
+    "nothing of a deleted video is left",
+    "an owner neither sees nor changes anything of another",
+    "the encoder's process is shut in (held by its own tests)",
+    "no bytes make a handler panic",
+    "there are as many videos as accepted uploads",
+];
+
+/// What breaks one of [`INVARIANTS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which of DESIGN §5; 0 for the simulator's own sums.
+    /// Which of [`INVARIANTS`].
     pub invariant: u8,
     /// How.
     pub text: String,
+}
+
+impl Violation {
+    /// What does not hold.
+    pub fn broken(&self) -> &'static str {
+        INVARIANTS[usize::from(self.invariant)]
+    }
 }
 
 /// Something that the loop is to start.

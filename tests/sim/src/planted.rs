@@ -52,7 +52,7 @@ pub enum Bug {
     DropsMultiply,
 }
 
-/// Every planted bug, with the invariants of DESIGN §5 that it may be found by.
+/// Every planted bug, with the places of the invariants that it may be found by.
 pub const BUGS: [(Bug, &[u8]); 16] = [
     (Bug::NobodyAsked, &[1]),
     (Bug::RandomEventIds, &[2]),

@@ -27,7 +27,8 @@ use crate::twins::time::{SimClock, SimEntropy};
 use crate::wiring::{DEAD, DROP_OWNER, OPERATOR, dead_arn, dead_of};
 
 // The template's defaults: how long ffmpeg may take, a job go without progress, and an upload
-// without a part; how long what was replaced is kept, and how long a ticket's links hold.
+// without a part; how long what was replaced is kept. A ticket's links hold for less than by
+// default, so that people meet some that have expired.
 const ENCODE_LIMIT: Duration = Duration::from_secs(270);
 const JOB_DEADLINE: Duration = Duration::from_mins(30);
 const UPLOAD_DEADLINE: Duration = Duration::from_mins(15);
