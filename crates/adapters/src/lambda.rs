@@ -34,7 +34,7 @@ pub fn start_logging() {
 }
 
 /// What is kept of an invocation's time, to report which messages are left.
-const REPORT_TIME: Duration = Duration::from_secs(2);
+const REPORT_TIME: Duration = Duration::from_secs(1);
 
 /// How often a message is received before it is buried, as in `template.yaml`.
 const MAX_RECEIVES: usize = 5;

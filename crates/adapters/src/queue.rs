@@ -5,7 +5,9 @@ use std::fmt::Display;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{SendMessageBatchRequestEntry, SendMessageBatchResultEntry};
+use aws_sdk_sqs::types::{
+    QueueAttributeName, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
+};
 use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_ports::queue::OutgoingMessage;
 use cattube_ports::{PortError, Queue};
@@ -39,9 +41,13 @@ impl Sqs {
         }
     }
 
+    /// The queue's name.
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
     fn refused(&self, count: usize, reason: &dyn Display) -> PortError {
-        let queue = self.url.rsplit('/').next().unwrap_or_default();
-        refused(count, format!("{queue}: {reason}"))
+        refused(count, format!("{}: {reason}", self.name()))
     }
 
     /// Sends a batch; gives what of it was refused, and why.
@@ -131,5 +137,25 @@ impl Queue for Sqs {
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await
+    }
+
+    async fn backlog(&self) -> Result<u64, PortError> {
+        let wanted = QueueAttributeName::ApproximateNumberOfMessages;
+        let refused = |reason| PortError::Length {
+            queue: self.name().to_owned(),
+            reason,
+        };
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(wanted.clone())
+            .send()
+            .await
+            .map_err(|error| refused(DisplayErrorContext(&error).to_string()))?;
+        let count = answer.attributes().and_then(|found| found.get(&wanted));
+        count
+            .and_then(|count| count.parse().ok())
+            .ok_or_else(|| refused(format!("it said {count:?}")))
     }
 }

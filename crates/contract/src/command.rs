@@ -92,6 +92,9 @@ pub struct CheckJob {
     /// How often a person was asked about it already; 0 as long as it is tried again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub asked: u32,
+    /// How often in a row it was only watched on, since work waits for workers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

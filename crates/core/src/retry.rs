@@ -111,6 +111,14 @@ impl Progress {
         self.planned_chunks.map(|_| self.reports)
     }
 
+    /// Whether a job that was at `seen` may be where it was since it waits for workers: it is
+    /// planned, and nothing came of it since.
+    #[must_use]
+    pub fn may_wait(&self, seen: Option<u32>) -> bool {
+        let is_planned = self.planned_chunks.is_some();
+        is_planned && !self.is_complete() && self.reports_seen() <= seen
+    }
+
     /// All chunks are reported.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -131,8 +139,26 @@ pub enum Judgement {
         /// Whether the job is queued again, so that lost commands and events are made good.
         requeue: bool,
     },
+    /// It was not its turn yet: it is watched on in the same round.
+    Wait {
+        /// How often in a row that makes.
+        waited: u32,
+    },
     /// Nothing has happened for as many rounds as are granted.
     Enough,
+}
+
+/// How often in a row a job may be taken to wait for its turn: for a day, as deadlines are by
+/// default. Whatever became of it is looked after then, however busy the workers are.
+pub const MAX_WAITS: u32 = 48;
+
+/// Whether a job may only be waiting for workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Work, its own or that of others, waits for workers.
+    pub has_backlog: bool,
+    /// How often in a row it was taken to wait for them.
+    pub waited: u32,
 }
 
 /// What follows when nothing was heard of a job since a person was asked about it.
@@ -189,6 +215,7 @@ pub fn judge_deadline(
     progress: Progress,
     seen: Option<u32>,
     round: u32,
+    turn: Turn,
 ) -> Judgement {
     if !progress.has_master || progress.is_superseded {
         return Judgement::Over;
@@ -198,6 +225,11 @@ pub fn judge_deadline(
             round,
             // It has not said that it ended: an event was lost.
             requeue: progress.is_complete(),
+        };
+    }
+    if progress.may_wait(seen) && turn.has_backlog && turn.waited < MAX_WAITS {
+        return Judgement::Wait {
+            waited: turn.waited.saturating_add(1),
         };
     }
     if in_round(policy, round) >= policy.max_attempts {
@@ -271,10 +303,49 @@ mod tests {
         }
     }
 
+    /// Nothing waits for workers.
+    const FREE: Turn = Turn {
+        has_backlog: false,
+        waited: 0,
+    };
+
+    #[test]
+    fn a_job_whose_turn_has_not_come_waits_for_a_day_at_most() {
+        let judge = |progress, seen, waited| {
+            let turn = Turn {
+                has_backlog: true,
+                waited,
+            };
+            judge_deadline(POLICY, progress, seen, 5, turn)
+        };
+        let wait = |waited| Judgement::Wait { waited };
+        assert_eq!(judge(progress(Some(9), 0), Some(0), 0), wait(1));
+        assert_eq!(judge(progress(Some(9), 4), Some(4), 46), wait(47));
+        assert_eq!(
+            judge(progress(Some(9), 4), Some(4), MAX_WAITS - 1),
+            wait(MAX_WAITS)
+        );
+        assert_eq!(
+            judge(progress(Some(9), 4), Some(4), MAX_WAITS),
+            Judgement::Enough
+        );
+        // Workers are not what these wait for.
+        assert_eq!(judge(progress(None, 0), None, 0), Judgement::Enough);
+        assert_eq!(judge(progress(Some(9), 9), Some(9), 0), Judgement::Enough);
+        let got_on = judge(progress(Some(9), 4), Some(3), 7);
+        assert!(matches!(
+            got_on,
+            Judgement::Again {
+                round: 5,
+                requeue: false
+            }
+        ));
+    }
+
     #[test]
     fn a_job_that_gets_on_is_left_alone() {
         let again = |round, requeue| Judgement::Again { round, requeue };
-        let judge = |progress, seen| judge_deadline(POLICY, progress, seen, 3);
+        let judge = |progress, seen| judge_deadline(POLICY, progress, seen, 3, FREE);
         assert_eq!(judge(progress(Some(9), 0), None), again(3, false));
         assert_eq!(judge(progress(Some(9), 4), Some(3)), again(3, false));
         // It got on, to its end, and nobody heard.
@@ -298,7 +369,7 @@ mod tests {
         };
         for gone in [deleted, superseded] {
             for seen in [None, Some(4)] {
-                let judged = judge_deadline(POLICY, gone, seen, 5);
+                let judged = judge_deadline(POLICY, gone, seen, 5, FREE);
                 assert_eq!(judged, Judgement::Over);
             }
         }
@@ -312,13 +383,13 @@ mod tests {
             while let Judgement::Again {
                 round: next,
                 requeue,
-            } = judge_deadline(POLICY, silent, Some(4), round)
+            } = judge_deadline(POLICY, silent, Some(4), round, FREE)
             {
                 assert!(requeue);
                 assert_eq!(next, round + 1);
                 round = next;
             }
-            let judged = judge_deadline(POLICY, silent, Some(4), round);
+            let judged = judge_deadline(POLICY, silent, Some(4), round, FREE);
             assert_eq!(judged, Judgement::Enough);
             assert_eq!(round, start + 4);
         }
@@ -326,21 +397,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_job_comes_to_rest(chunks in 1_u32..20, steps in proptest::collection::vec(0_u32..4, 0..200)) {
+        fn every_job_comes_to_rest(
+            chunks in 1_u32..20,
+            steps in proptest::collection::vec(0_u32..4, 0..200),
+            has_backlog in any::<bool>(),
+        ) {
             // Whatever arrives between deadlines, it ends after so many of them at most.
             let (mut round, mut seen, mut reports, mut deadlines) = (1, None, 0, 0);
+            let mut waited = 0;
             let mut steps = steps.into_iter();
             loop {
                 let now = progress(Some(chunks), reports);
                 deadlines += 1;
-                match judge_deadline(POLICY, now, seen, round) {
-                    Judgement::Again { round: next, .. } => round = next,
+                let turn = Turn { has_backlog, waited };
+                match judge_deadline(POLICY, now, seen, round, turn) {
+                    Judgement::Again { round: next, .. } => (round, waited) = (next, 0),
+                    Judgement::Wait { waited: next } => waited = next,
                     Judgement::Enough | Judgement::Over => break,
                 }
                 seen = now.reports_seen();
                 reports = chunks.min(reports + steps.next().unwrap_or(0));
             }
-            prop_assert!(deadlines <= chunks + 1 + POLICY.max_attempts);
+            let rounds = chunks + 1 + POLICY.max_attempts;
+            let waits = if has_backlog { MAX_WAITS } else { 0 };
+            prop_assert!(deadlines <= rounds * (1 + waits));
         }
     }
 

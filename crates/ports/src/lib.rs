@@ -93,6 +93,14 @@ pub enum PortError {
         /// What the queue said.
         reason: String,
     },
+    /// A queue did not say how long it is.
+    #[error("length of queue {queue}: {reason}")]
+    Length {
+        /// Which queue.
+        queue: String,
+        /// What it said.
+        reason: String,
+    },
     /// A deadline was not set or removed.
     #[error("{operation} of deadline {name}: {reason}")]
     Schedule {
@@ -136,7 +144,10 @@ impl PortError {
             | Self::Notice { fault, .. }
             | Self::Encoder { fault, .. } => *fault,
             Self::ObjectMissing { .. } | Self::ObjectChanged { .. } => Fault::Permanent,
-            Self::Conflict { .. } | Self::Publish { .. } | Self::Send { .. } => Fault::Transient,
+            Self::Conflict { .. }
+            | Self::Publish { .. }
+            | Self::Send { .. }
+            | Self::Length { .. } => Fault::Transient,
         }
     }
 }

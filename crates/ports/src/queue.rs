@@ -40,4 +40,11 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`PortError::Send`] if any message was not accepted in the end.
     async fn send(&self, messages: &[OutgoingMessage]) -> Result<(), PortError>;
+
+    /// About how many messages wait for somebody to take them: neither those that are in work nor
+    /// those that are delayed.
+    ///
+    /// # Errors
+    /// [`PortError::Length`].
+    async fn backlog(&self) -> Result<u64, PortError>;
 }

@@ -178,6 +178,7 @@ impl Ingest {
             job: job.clone(),
             reports_seen: None,
             asked: 0,
+            waited: 0,
         };
         let message = CommandMessage {
             metadata: uploaded.follow("CheckJob", &[&job.generation.to_string()], now),

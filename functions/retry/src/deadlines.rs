@@ -7,7 +7,7 @@ use cattube_contract::command::{CheckJob, PlanVideo};
 use cattube_contract::event::{FailedWork, RetryRequested, Stage};
 use cattube_contract::key::VideoKeys;
 use cattube_contract::{Command, CommandMessage, Fault, Metadata};
-use cattube_core::retry::{self, Judgement, POLICY, job_deadline_name};
+use cattube_core::retry::{self, Judgement, POLICY, Turn, job_deadline_name};
 use cattube_ports::scheduler::Deadline;
 use jiff::Timestamp;
 
@@ -22,6 +22,16 @@ const SILENT: &str = "nothing was heard of this job any more, although it was qu
 /// once more and finds the master gone.
 const MAKINGS: u32 = 8;
 
+/// A job that nothing is known of but how far it is.
+fn watched(job: PlanVideo, reports_seen: Option<u32>) -> CheckJob {
+    CheckJob {
+        job,
+        reports_seen,
+        asked: 0,
+        waited: 0,
+    }
+}
+
 impl Retry {
     /// The deadline of a job has come.
     pub(crate) async fn check_job(
@@ -33,12 +43,31 @@ impl Retry {
             return self.check_asked(metadata, check).await;
         }
         let CheckJob {
-            job, reports_seen, ..
+            job,
+            reports_seen,
+            waited,
+            ..
         } = check;
         let progress = self.progress(metadata, &job).await?;
         let seen = progress.reports_seen();
-        match retry::judge_deadline(POLICY, progress, reports_seen, metadata.attempt) {
+        let may_wait = progress.may_wait(reports_seen);
+        let turn = Turn {
+            has_backlog: may_wait && self.chunks.backlog().await? > 0,
+            waited,
+        };
+        match retry::judge_deadline(POLICY, progress, reports_seen, metadata.attempt, turn) {
             Judgement::Over => Ok("over"),
+            Judgement::Wait { waited } => {
+                let check = CheckJob {
+                    job,
+                    reports_seen,
+                    asked: 0,
+                    waited,
+                };
+                let deadline = self.deadline(metadata.clone(), check, Duration::ZERO)?;
+                self.scheduler.set(deadline).await?;
+                Ok("waits for workers")
+            }
             Judgement::Enough => {
                 let failure = Failure {
                     metadata,
@@ -153,7 +182,7 @@ impl Retry {
         job: PlanVideo,
         reports_seen: Option<u32>,
     ) -> Result<(), RetryError> {
-        let deadline = self.deadline(metadata, job, reports_seen, Duration::ZERO)?;
+        let deadline = self.deadline(metadata, watched(job, reports_seen), Duration::ZERO)?;
         Ok(self.scheduler.set(deadline).await?)
     }
 
@@ -193,7 +222,7 @@ impl Retry {
             ..metadata.clone()
         };
         let watch = failed.follow("CheckJob", &[&text], self.clock.now());
-        let deadline = self.deadline(watch, job, seen, delay)?;
+        let deadline = self.deadline(watch, watched(job, seen), delay)?;
         Ok(self.scheduler.postpone(deadline).await?)
     }
 
@@ -214,20 +243,15 @@ impl Retry {
     fn deadline(
         &self,
         metadata: Metadata,
-        job: PlanVideo,
-        reports_seen: Option<u32>,
+        check: CheckJob,
         after: Duration,
     ) -> Result<Deadline, RetryError> {
-        let name = job_deadline_name(metadata.video_id, job.generation);
+        let name = job_deadline_name(metadata.video_id, check.job.generation);
         let wait = self.job_deadline.saturating_add(after);
         let at = self.clock.now().checked_add(wait);
         let message = CommandMessage {
             metadata,
-            command: Command::CheckJob(CheckJob {
-                job,
-                reports_seen,
-                asked: 0,
-            }),
+            command: Command::CheckJob(check),
         };
         Ok(Deadline {
             name,

@@ -41,6 +41,7 @@ impl Retry {
                 job,
                 reports_seen,
                 asked,
+                waited: 0,
             }),
         };
         let wait: Duration = self.job_deadline.saturating_mul(PATIENCE);

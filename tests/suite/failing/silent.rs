@@ -10,6 +10,7 @@ use cattube_core::retry::{POLICY, job_deadline_name};
 use cattube_ports::Clock;
 use cattube_ports::fakes::FaultPlan;
 use cattube_ports::outcome::MessageHandler;
+use cattube_ports::queue::OutgoingMessage;
 use cattube_tests::world::{DROP_OWNER, JOB_DEADLINE, Message, World};
 
 use super::{answer, broken_world, exhausted, question, set, told};
@@ -97,6 +98,33 @@ async fn a_chunk_whose_command_is_lost_is_queued_again() {
     // The others were left alone.
     assert_eq!(count(&world, "ChunkTranscoded"), before + 1);
     assert_eq!(world.job_deadlines.pending(), []);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_workers_is_watched_on() {
+    let mut world = world(&FaultPlan::none());
+    pump_but(&mut world, |message| matches!(message, Message::Chunk(_))).await;
+    for (others_wait, done) in [
+        // It was planned since.
+        (true, "watched on"),
+        (true, "waits for workers"),
+        (true, "waits for workers"),
+        (false, "queued again"),
+    ] {
+        world.elapse(JOB_DEADLINE);
+        let deadline = world.waiting.remove(0);
+        assert!(matches!(deadline, Message::Deadline(_)), "{deadline:?}");
+        if others_wait {
+            let other = OutgoingMessage::new("of another film".to_owned(), "own".to_owned());
+            world.retry.chunks.send(&[other]).await.unwrap();
+        }
+        assert_eq!(world.deliver(&deadline).await.unwrap(), done);
+        world.route();
+        world.waiting.retain(is_job);
+    }
+    world.pump().await;
+    assert_eq!(state(&world).await, "ready");
+    assert_eq!(exhausted(&world), []);
 }
 
 #[tokio::test]

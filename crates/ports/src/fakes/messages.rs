@@ -90,4 +90,12 @@ impl Queue for MemoryQueue {
                 Ok(())
             })
     }
+
+    async fn backlog(&self) -> Result<u64, PortError> {
+        let queue = "in memory".to_owned();
+        let error = |reason| PortError::Length { queue, reason };
+        self.faults.call("backlog", "queue", error, || {
+            Ok(u64::try_from(locked(&self.messages).len()).unwrap_or(u64::MAX))
+        })
+    }
 }

@@ -79,4 +79,23 @@ impl Queue for SimQueue {
             })
             .await
     }
+
+    async fn backlog(&self) -> Result<u64, PortError> {
+        let name = format!("{:?}", self.to.name);
+        let error = |reason| PortError::Length {
+            queue: name.clone(),
+            reason,
+        };
+        let call = Call {
+            operation: "backlog",
+            subject: &name,
+        };
+        self.port
+            .call(call, error, |state| {
+                let held = &state.queues.of(self.to).messages;
+                let waiting = held.values().filter(|message| message.receives == 0);
+                Ok(waiting.count() as u64)
+            })
+            .await
+    }
 }
