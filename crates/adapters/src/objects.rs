@@ -253,10 +253,12 @@ impl Objects for S3 {
         let Err(error) = answer else {
             return Ok(());
         };
-        match failure("delete", key, &error) {
-            PortError::ObjectMissing { .. } | PortError::ObjectChanged { .. } => Ok(()),
-            error => Err(error),
-        }
+        let error = failure("delete", key, &error);
+        let is_gone = matches!(
+            error,
+            PortError::ObjectMissing { .. } | PortError::ObjectChanged { .. }
+        );
+        if is_gone { Ok(()) } else { Err(error) }
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
