@@ -3,6 +3,7 @@
 //! which must never undo what was done beside it.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
@@ -40,9 +41,18 @@ const REPORT_TIME: Duration = Duration::from_secs(1);
 const MAX_RECEIVES: usize = 5;
 
 /// Ends shortly before Lambda ends the invocation.
-fn out_of_time(context: &Context) -> Sleep {
-    let left = context.deadline().duration_since(SystemTime::now());
-    sleep(left.unwrap_or_default().saturating_sub(REPORT_TIME))
+async fn out_of_time(context: Context) {
+    match time_left(context.deadline(), SystemTime::now()) {
+        Some(left) => sleep(left).await,
+        None => pending().await,
+    }
+}
+
+/// What an invocation may take that ends at `deadline`; none if nobody ends it: `cargo lambda
+/// watch` gives each a deadline of 1970.
+fn time_left(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
+    let left = deadline.duration_since(now).ok()?;
+    Some(left.saturating_sub(REPORT_TIME))
 }
 
 /// Handles every message of a batch until `out_of_time`; returns the report of those that failed
@@ -253,7 +263,7 @@ pub async fn run_consumer<H: MessageHandler + 'static>(handler: H) -> Result<(),
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
         let handler = Arc::clone(&handler);
         async move {
-            let out_of_time = out_of_time(&event.context);
+            let out_of_time = out_of_time(event.context);
             Ok::<_, Error>(handle_batch(handler.as_ref(), event.payload, out_of_time).await)
         }
     }))
@@ -273,7 +283,7 @@ where
         let handler = Arc::clone(&handler);
         async move {
             if event.payload.get("Records").is_some() {
-                let out_of_time = out_of_time(&event.context);
+                let out_of_time = out_of_time(event.context);
                 let batch = serde_json::from_value(event.payload)?;
                 return Ok::<_, Error>(handle_batch(handler.as_ref(), batch, out_of_time).await);
             }
@@ -289,7 +299,7 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use cattube_ports::outcome::Outcome;
-    use std::future::{pending, ready};
+    use std::future::ready;
     use std::sync::Mutex;
     use tokio::sync::Notify;
 
@@ -380,6 +390,16 @@ mod tests {
         let report = handle_batch(&handler, batch(&["a", "b"], 1), ready(())).await;
         assert_eq!(report, failed(&["a", "b"]));
         assert_eq!(*handler.given.lock().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn time_is_left_to_report_unless_nobody_ends_the_invocation() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
+        let second = Duration::from_secs(1);
+        assert_eq!(time_left(now + 30 * second, now), Some(29 * second));
+        assert_eq!(time_left(now + second / 2, now), Some(Duration::ZERO));
+        let of_1970 = SystemTime::UNIX_EPOCH + Duration::from_mins(10);
+        assert_eq!(time_left(of_1970, now), None);
     }
 
     #[test]
