@@ -166,6 +166,13 @@ impl State {
         states.chain(keys.cloned()).collect()
     }
 
+    /// Whether a person is asked about any video and has not answered.
+    #[must_use]
+    pub fn is_anybody_asked(&self) -> bool {
+        let mut videos = self.watch.accepted.keys();
+        videos.any(|video| self.is_asked(*video))
+    }
+
     /// Whether a person is asked about a video and has not answered. A message that nobody
     /// could handle may be about any video.
     fn is_asked(&self, video: VideoId) -> bool {

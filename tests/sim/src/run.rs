@@ -68,8 +68,10 @@ fn judge(world: &World) -> Vec<End> {
 fn again(world: &mut World, ends: Vec<End>) -> Vec<End> {
     let before = {
         let mut state = world.kernel.lock();
-        // What waits for a person may well go on.
-        if state.violation.is_some() || ends.contains(&End::Waiting) {
+        // What waits for a person may well go on: also a video that is ready, while a person has
+        // not said what becomes of a message about it that nobody could handle.
+        let waits = ends.contains(&End::Waiting) || state.is_anybody_asked();
+        if state.violation.is_some() || waits {
             return ends;
         }
         state.watch.forget_sent();
