@@ -196,3 +196,23 @@ impl Table for DynamoDb {
         Ok(items)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_known_by_its_version_and_its_document() {
+        let document = text("ready");
+        let item = |version: &str, body: AttributeValue| {
+            HashMap::from([
+                ("version".to_owned(), AttributeValue::N(version.to_owned())),
+                ("body".to_owned(), body),
+            ])
+        };
+        assert!(is_this_write(&item("4", document.clone()), 4, &document));
+        assert!(!is_this_write(&item("5", document.clone()), 4, &document));
+        assert!(!is_this_write(&item("4", text("deleted")), 4, &document));
+        assert!(!is_this_write(&HashMap::new(), 4, &document));
+    }
+}
