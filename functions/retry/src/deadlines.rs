@@ -59,10 +59,8 @@ impl Retry {
             Judgement::Over => Ok("over"),
             Judgement::Wait { waited } => {
                 let check = CheckJob {
-                    job,
-                    reports_seen,
-                    asked: 0,
                     waited,
+                    ..watched(job, reports_seen)
                 };
                 let deadline = self.deadline(metadata.clone(), check, Duration::ZERO)?;
                 self.scheduler.set(deadline).await?;
