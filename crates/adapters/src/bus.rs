@@ -8,7 +8,7 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use cattube_contract::Envelope;
 use cattube_ports::{Bus, PortError};
 
-use crate::{cut, pauses};
+use crate::{cut, send_all};
 
 /// Entries a `PutEvents` call takes (EventBridge quota).
 const MAX_ENTRIES: usize = 10;
@@ -53,8 +53,8 @@ impl EventBridge {
 
     /// Sends one call's worth of events and returns those that were refused.
     async fn put<'a>(
-        &self,
-        events: &[&'a Envelope],
+        &'a self,
+        events: Vec<&'a Envelope>,
     ) -> Result<(Vec<&'a Envelope>, String), PortError> {
         let entries = events
             .iter()
@@ -66,11 +66,11 @@ impl EventBridge {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|error| refused(events, DisplayErrorContext(&error).to_string()))?;
+            .map_err(|error| refused(&events, DisplayErrorContext(&error).to_string()))?;
         let answers = answer.entries();
         if answers.len() != events.len() {
             let reason = format!("{} answers to {} entries", answers.len(), events.len());
-            return Ok((events.to_vec(), reason));
+            return Ok((events, reason));
         }
         let mut left = Vec::new();
         let mut reason = String::new();
@@ -81,22 +81,6 @@ impl EventBridge {
             }
         }
         Ok((left, reason))
-    }
-
-    /// Sends one call's worth of events and, again, what of it was refused.
-    async fn put_all(&self, events: Vec<&Envelope>) -> Result<(), PortError> {
-        let (mut left, mut reason) = self.put(&events).await?;
-        for pause in pauses() {
-            if left.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(pause).await;
-            (left, reason) = self.put(&left).await?;
-        }
-        if left.is_empty() {
-            return Ok(());
-        }
-        Err(refused(&left, reason))
     }
 }
 
@@ -121,7 +105,10 @@ impl Bus for EventBridge {
             detail + OVERHEAD_BYTES
         };
         for call in cut(events, MAX_ENTRIES, MAX_CALL_BYTES, size) {
-            self.put_all(call).await?;
+            let (left, reason) = send_all(call, |events| self.put(events)).await?;
+            if !left.is_empty() {
+                return Err(refused(&left, reason));
+            }
         }
         Ok(())
     }

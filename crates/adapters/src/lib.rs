@@ -17,6 +17,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use backon::{BackoffBuilder, ExponentialBuilder};
+use cattube_ports::PortError;
 
 /// How long a connection may take to stand, and to begin to answer. The SDK waits for ever
 /// otherwise, and a function with it; what takes longer is tried again. S3's completion of an
@@ -71,6 +72,26 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .with_max_times(3)
         .with_jitter()
         .build()
+}
+
+/// Sends `all` and, again after a pause, what of it was refused. Gives what is refused in the end,
+/// and why.
+async fn send_all<'a, T, Sending>(
+    all: Vec<&'a T>,
+    send: impl Fn(Vec<&'a T>) -> Sending,
+) -> Result<(Vec<&'a T>, String), PortError>
+where
+    Sending: Future<Output = Result<(Vec<&'a T>, String), PortError>>,
+{
+    let (mut left, mut reason) = send(all).await?;
+    for pause in pauses() {
+        if left.is_empty() {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        (left, reason) = send(left).await?;
+    }
+    Ok((left, reason))
 }
 
 /// A name for this execution environment: Lambda gives each a log stream of its own.

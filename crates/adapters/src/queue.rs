@@ -13,7 +13,7 @@ use cattube_ports::queue::OutgoingMessage;
 use cattube_ports::{PortError, Queue};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::{cut, pauses};
+use crate::{cut, send_all};
 
 /// Entries that a batch takes (SQS quota).
 const MAX_ENTRIES: usize = 10;
@@ -52,8 +52,8 @@ impl Sqs {
 
     /// Sends a batch; gives what of it was refused, and why.
     async fn send_once<'a>(
-        &self,
-        batch: &[&'a OutgoingMessage],
+        &'a self,
+        batch: Vec<&'a OutgoingMessage>,
     ) -> Result<(Vec<&'a OutgoingMessage>, String), PortError> {
         let entries = batch
             .iter()
@@ -86,14 +86,7 @@ impl Sqs {
 
     /// Sends a batch and, again, what of it was refused.
     async fn send_batch(&self, batch: Vec<&OutgoingMessage>) -> Result<(), PortError> {
-        let (mut left, mut reason) = self.send_once(&batch).await?;
-        for pause in pauses() {
-            if left.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(pause).await;
-            (left, reason) = self.send_once(&left).await?;
-        }
+        let (left, reason) = send_all(batch, |batch| self.send_once(batch)).await?;
         if left.is_empty() {
             return Ok(());
         }
