@@ -443,14 +443,16 @@ def let_run(name: str, functions: list[str], *, enabled: bool) -> None:
             lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
 
-def function_env(engine: Engine) -> dict[str, str]:
-    """What the deployed functions read from their environment, all together: a name means the
-    same to each of them. `cargo lambda watch` runs them with it."""
+def function_env(engine: Engine, function: str | None) -> dict[str, str]:
+    """What the deployed functions read from their environment, all together, for `cargo lambda
+    watch`. Names of dead-letter queues differ between them: there `function` has the last word."""
     lambda_ = engine.client("lambda")
+    names = [name for key, name in engine.outputs().items() if key.endswith("Function")]
+    if function and f"{STACK}-{function}" not in names:
+        raise SystemExit(f"{function}: no such function; there are {', '.join(n.removeprefix(f'{STACK}-') for n in names)}")
     variables: dict[str, str] = {}
-    for key, name in engine.outputs().items():
-        if key.endswith("Function"):
-            variables |= lambda_.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    for name in sorted(names, key=lambda name: name == f"{STACK}-{function}"):
+        variables |= lambda_.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     return variables
 
 
@@ -502,6 +504,7 @@ def main() -> None:
             sub.add_argument("--wipe", action="store_true", help="and forget everything it made")
         if command == "env":
             sub.add_argument("--export", action="store_true", help="for a shell: eval \"$(… env --export)\"")
+            sub.add_argument("--function", help="whose value to take where the functions' differ")
         if command in ("pause", "resume"):
             sub.add_argument("functions", nargs="+")
     args = parser.parse_args()
@@ -525,7 +528,7 @@ def main() -> None:
             let_run(args.name, args.functions, enabled=args.command == "resume")
         case "env" if args.export:
             engine = Engine.get(args.name)
-            deployed = function_env(engine) if (engine.dir / "outputs.json").exists() else {}
+            deployed = function_env(engine, args.function) if (engine.dir / "outputs.json").exists() else {}
             for key, value in {**deployed, **engine.aws_env()}.items():
                 print(f"export {key}={shlex.quote(value)}")
         case "env":

@@ -91,7 +91,7 @@ fn an_answer_is_given_and_a_refusal_told() {
     let problem = json!({ "title": "Conflict", "detail": "answered already: give-up" });
     let ticket = json!({ "ticket_id": "tkt_1", "state": "answered", "answer": "skip-720p" });
     let (url, server) = serve(vec![(200, ticket), (409, problem)]);
-    let answer = "skip=720p".parse().unwrap();
+    let answer = "skip-720p".parse().unwrap();
     let ticket = client(&url).answer_ticket("tkt_1", &answer).unwrap();
     assert_eq!(ticket.answer.as_deref(), Some("skip-720p"));
     let refused = client(&url).answer_ticket("tkt_1", &"retry".parse().unwrap());

@@ -10,19 +10,6 @@ use cattube_core::chunking::{self, TARGET_CHUNK_MS};
 use cattube_core::container::MasterIndex;
 use cattube_core::{ladder, sound};
 
-/// The upright size of the picture in square pixels.
-fn upright(index: &MasterIndex) -> (u32, u32) {
-    let video = &index.video;
-    let aspect = video.pixel_aspect;
-    let square = u64::from(video.width_px) * u64::from(aspect.num) / u64::from(aspect.den.max(1));
-    let width_px = u32::try_from(square).unwrap_or(video.width_px).max(1);
-    if video.rotation.swaps_sides() {
-        (video.height_px, width_px)
-    } else {
-        (width_px, video.height_px)
-    }
-}
-
 /// Decides everything about the making of a video.
 pub(crate) fn make_plan(
     metadata: &Metadata,
@@ -31,7 +18,7 @@ pub(crate) fn make_plan(
     quality: Quality,
 ) -> Plan {
     let video = &index.video;
-    let (width_px, height_px) = upright(index);
+    let (width_px, height_px) = video.upright_px();
     let mut ladder = ladder::choose_renditions(width_px, height_px, video.frame_rate, &job.sizes);
     for rendition in &mut ladder.renditions {
         rendition.quality = quality;

@@ -134,93 +134,122 @@ pub(crate) fn audio_by_matroska(codec_id: &str) -> Option<&'static str> {
 
 /// The accepted picture codec of that name, as ffmpeg prints it.
 pub(crate) fn video_by_name(name: &str) -> Option<&'static str> {
-    VIDEO_NAMES.iter().copied().find(|known| *known == name)
+    by_name(VIDEO, name)
 }
 
 /// The accepted sound codec of that name, as ffmpeg prints it.
 pub(crate) fn audio_by_name(name: &str) -> Option<&'static str> {
-    AUDIO_NAMES.iter().copied().find(|known| *known == name)
+    by_name(AUDIO, name)
 }
 
-const VIDEO_NAMES: &[&str] = &[
-    "h264",
-    "hevc",
-    "vp8",
-    "vp9",
-    "av1",
-    "prores",
-    "mpeg4",
-    "mpeg2video",
-    "mpeg1video",
-    "mjpeg",
-    "dnxhd",
-    "h263",
-    "cfhd",
-    "dvvideo",
-    "vc1",
-    "ffv1",
-    "theora",
-    "qtrle",
-    "svq3",
-    "rawvideo",
-    "wmv1",
-    "wmv2",
-    "wmv3",
-    "msmpeg4v2",
-    "msmpeg4v3",
-    "flv1",
-    "vp6f",
-    "huffyuv",
-    "ffvhuff",
-    "utvideo",
-    "magicyuv",
-    "jpeg2000",
+/// ffmpeg's names of the decoders that may read what strangers sent: those of the accepted
+/// codecs, and nothing else.
+pub(crate) fn decoders() -> impl Iterator<Item = &'static str> {
+    let codecs = VIDEO.iter().chain(AUDIO);
+    codecs.flat_map(|codec| codec.decoders.iter().copied())
+}
+
+/// An accepted codec.
+struct Codec {
+    /// ffmpeg's name of it.
+    name: &'static str,
+    /// ffmpeg's names of the decoders that read it, often another.
+    decoders: &'static [&'static str],
+}
+
+fn by_name(table: &[Codec], name: &str) -> Option<&'static str> {
+    let found = table.iter().find(|codec| codec.name == name)?;
+    Some(found.name)
+}
+
+macro_rules! codecs {
+    ($($name:literal by $($decoder:literal)+),+ $(,)?) => {
+        &[$(Codec { name: $name, decoders: &[$($decoder),+] }),+]
+    };
+}
+
+/// What phones, cameras, editors and browsers write and wrote.
+const VIDEO: &[Codec] = codecs![
+    "h264" by "h264",
+    "hevc" by "hevc",
+    "vp8" by "vp8",
+    "vp9" by "vp9",
+    "av1" by "libdav1d" "av1",
+    "prores" by "prores",
+    "mpeg4" by "mpeg4",
+    "mpeg2video" by "mpeg2video",
+    "mpeg1video" by "mpeg1video",
+    "mjpeg" by "mjpeg",
+    "dnxhd" by "dnxhd",
+    "h263" by "h263",
+    "cfhd" by "cfhd",
+    "dvvideo" by "dvvideo",
+    "vc1" by "vc1",
+    "ffv1" by "ffv1",
+    "theora" by "theora",
+    "qtrle" by "qtrle",
+    "svq3" by "svq3",
+    "rawvideo" by "rawvideo",
+    "wmv1" by "wmv1",
+    "wmv2" by "wmv2",
+    "wmv3" by "wmv3",
+    "msmpeg4v2" by "msmpeg4v2",
+    "msmpeg4v3" by "msmpeg4",
+    "flv1" by "flv",
+    "vp6f" by "vp6f",
+    "huffyuv" by "huffyuv",
+    "ffvhuff" by "ffvhuff",
+    "utvideo" by "utvideo",
+    "magicyuv" by "magicyuv",
+    "jpeg2000" by "jpeg2000",
 ];
 
-const AUDIO_NAMES: &[&str] = &[
-    "aac",
-    "mp3",
-    "mp2",
-    "mp1",
-    "opus",
-    "vorbis",
-    "flac",
-    "alac",
-    "ac3",
-    "eac3",
-    "dca",
-    "dts",
-    "truehd",
-    "amrnb",
-    "amr_nb",
-    "amrwb",
-    "amr_wb",
-    "wmav1",
-    "wmav2",
-    "speex",
-    "nellymoser",
-    "adpcm_ima_qt",
-    "adpcm_ima_wav",
-    "adpcm_ms",
-    "adpcm_swf",
-    "pcm_u8",
-    "pcm_s8",
-    "pcm_s16le",
-    "pcm_s16be",
-    "pcm_s24le",
-    "pcm_s24be",
-    "pcm_s32le",
-    "pcm_s32be",
-    "pcm_f32le",
-    "pcm_f32be",
-    "pcm_f64le",
-    "pcm_f64be",
-    "pcm_mulaw",
-    "pcm_alaw",
-    "pcm_bluray",
-    "pcm_dvd",
-    "s302m",
-    "aac_latm",
+/// Of those that go with [`VIDEO`]; of what is not here a film is made without sound.
+const AUDIO: &[Codec] = codecs![
+    "aac" by "aac",
+    "aac_latm" by "aac_latm",
+    "mp3" by "mp3float" "mp3",
+    "mp2" by "mp2float" "mp2",
+    "mp1" by "mp1float" "mp1",
+    "opus" by "opus" "libopus",
+    "vorbis" by "vorbis" "libvorbis",
+    "flac" by "flac",
+    "alac" by "alac",
+    "ac3" by "ac3",
+    "eac3" by "eac3",
+    "dca" by "dca",
+    "dts" by "dca",
+    "truehd" by "truehd",
+    "amrnb" by "amrnb" "libopencore_amrnb",
+    "amr_nb" by "amrnb" "libopencore_amrnb",
+    "amrwb" by "amrwb" "libopencore_amrwb",
+    "amr_wb" by "amrwb" "libopencore_amrwb",
+    "wmav1" by "wmav1",
+    "wmav2" by "wmav2",
+    "wmapro" by "wmapro",
+    "speex" by "speex" "libspeex",
+    "nellymoser" by "nellymoser",
+    "s302m" by "s302m",
+    "adpcm_ima_qt" by "adpcm_ima_qt",
+    "adpcm_ima_wav" by "adpcm_ima_wav",
+    "adpcm_ms" by "adpcm_ms",
+    "adpcm_swf" by "adpcm_swf",
+    "pcm_u8" by "pcm_u8",
+    "pcm_s8" by "pcm_s8",
+    "pcm_s16le" by "pcm_s16le",
+    "pcm_s16be" by "pcm_s16be",
+    "pcm_s24le" by "pcm_s24le",
+    "pcm_s24be" by "pcm_s24be",
+    "pcm_s32le" by "pcm_s32le",
+    "pcm_s32be" by "pcm_s32be",
+    "pcm_f32le" by "pcm_f32le",
+    "pcm_f32be" by "pcm_f32be",
+    "pcm_f64le" by "pcm_f64le",
+    "pcm_f64be" by "pcm_f64be",
+    "pcm_mulaw" by "pcm_mulaw",
+    "pcm_alaw" by "pcm_alaw",
+    "pcm_bluray" by "pcm_bluray",
+    "pcm_dvd" by "pcm_dvd",
 ];
 
 #[cfg(test)]

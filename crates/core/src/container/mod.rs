@@ -22,6 +22,7 @@ use std::ops::Range;
 use cattube_contract::event::RejectionCode;
 use cattube_contract::media::{DynamicRange, Rational, Rotation};
 
+pub(crate) use codec::decoders;
 pub use sparse::SparseBytes;
 
 /// What kind of file the master is.
@@ -75,6 +76,19 @@ pub struct VideoTrack {
     pub origin_ticks: i64,
     /// How its pictures are reached.
     pub access: Access,
+}
+
+impl VideoTrack {
+    /// The width and height in square pixels of the picture turned upright.
+    #[must_use]
+    pub fn upright_px(&self) -> (u32, u32) {
+        let width_px = square_width_px(self.width_px, self.pixel_aspect);
+        if self.rotation.swaps_sides() {
+            (self.height_px, width_px)
+        } else {
+            (width_px, self.height_px)
+        }
+    }
 }
 
 /// The sound track that is transcoded.
@@ -229,12 +243,13 @@ impl IndexError {
     }
 }
 
-/// Longest side of a picture that is accepted, in pixels: H.264's and HEVC's decoders stop
-/// there too.
+/// Longest side of a picture that is accepted, in pixels: H.264's and HEVC's decoders and x264
+/// stop there too.
 const MAX_SIDE_PX: u32 = 16_384;
 
-/// Most pixels of a picture that are accepted: twice 8K.
-const MAX_PIXELS: u64 = 2 * 8_192 * 4_320;
+/// Most pixels of a picture that are accepted, and that ffmpeg may decode: 8K of 8192×4320
+/// and a little.
+pub(crate) const MAX_PIXELS: u64 = 36_000_000;
 
 /// Decides what a master is made of.
 ///
@@ -248,8 +263,16 @@ pub fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
     }
 }
 
-/// Refuses pictures that are too large to decode safely, or of no size.
-fn checked_size(width_px: u32, height_px: u32) -> Result<(), IndexError> {
+/// The width in square pixels of a picture whose own are of `pixel_aspect`, rounded down.
+fn square_width_px(width_px: u32, pixel_aspect: Rational) -> u32 {
+    let square = u64::from(width_px) * u64::from(pixel_aspect.num);
+    let square = square / u64::from(pixel_aspect.den.max(1));
+    u32::try_from(square).unwrap_or(u32::MAX).max(1)
+}
+
+/// Refuses pictures that are too large to decode safely, as they are stored, or to encode, as
+/// they are shown, or of no size.
+fn checked_size(width_px: u32, height_px: u32, pixel_aspect: Rational) -> Result<(), IndexError> {
     let pixels = u64::from(width_px).saturating_mul(u64::from(height_px));
     if pixels == 0 {
         return Err(IndexError::rejected(
@@ -257,12 +280,14 @@ fn checked_size(width_px: u32, height_px: u32) -> Result<(), IndexError> {
             "The video track does not say how large its pictures are.",
         ));
     }
-    if width_px.max(height_px) > MAX_SIDE_PX || pixels > MAX_PIXELS {
+    let shown_width_px = width_px.max(square_width_px(width_px, pixel_aspect));
+    let shown = u64::from(shown_width_px).saturating_mul(u64::from(height_px));
+    if shown_width_px.max(height_px) > MAX_SIDE_PX || shown > MAX_PIXELS {
         return Err(IndexError::rejected(
             RejectionCode::TooLarge,
             format!(
-                "The pictures are {width_px}×{height_px} pixels; at most {MAX_SIDE_PX} on a \
-                 side and {MAX_PIXELS} in all are accepted."
+                "The pictures are {shown_width_px}×{height_px} pixels; at most {MAX_SIDE_PX} on \
+                 a side and {MAX_PIXELS} in all are accepted."
             ),
         ));
     }

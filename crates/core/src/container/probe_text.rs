@@ -77,7 +77,7 @@ pub fn parse(format: &'static str, size_bytes: u64, text: &str) -> Result<Master
             ),
         )
     })?;
-    checked_size(video.width_px, video.height_px)?;
+    checked_size(video.width_px, video.height_px, video.pixel_aspect)?;
     let audio = audio_stream.and_then(|audio| {
         let codec = codec::audio_by_name(&audio.codec)?;
         (audio.sample_rate_hz > 0 && !audio.times.is_empty()).then_some((codec, audio))

@@ -203,6 +203,7 @@ fn what_cannot_be_a_stream_is_refused_with_a_reason() {
         track.entry = entry;
         mp4(&[track])
     };
+    let wide_pixels = atom(*b"pasp", &words(&[10, 1]));
     let whole = mp4(&[video()]);
     let moov_at = whole.windows(4).position(|kind| kind == b"moov").unwrap() - 4;
     let front_moov = {
@@ -251,9 +252,14 @@ fn what_cannot_be_a_stream_is_refused_with_a_reason() {
             "16385×360",
         ),
         (
-            with_entry(video_entry(*b"avc1", 16_000, 16_000, &[])),
+            with_entry(video_entry(*b"avc1", 7_680, 7_680, &[])),
             RejectionCode::TooLarge,
-            "16000×16000",
+            "7680×7680",
+        ),
+        (
+            with_entry(video_entry(*b"avc1", 1_920, 1_080, &wide_pixels)),
+            RejectionCode::TooLarge,
+            "19200×1080",
         ),
         (
             [

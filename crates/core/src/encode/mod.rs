@@ -7,6 +7,8 @@
 mod audio;
 mod video;
 
+use crate::container::{MAX_PIXELS, decoders};
+
 pub use audio::audio_args;
 pub use video::video_args;
 
@@ -19,18 +21,6 @@ pub const AUDIO_FILE: &str = "audio.mp4";
 
 /// The largest single allocation that ffmpeg may make, in bytes: some frames of 8K.
 const MAX_ALLOC_BYTES: u64 = 1 << 30;
-
-/// The most pixels of a picture: 8K of 8192×4320 and a little.
-const MAX_PIXELS: u64 = 36_000_000;
-
-/// What may be decoded. Everything that phones, cameras, editors and browsers write; no
-/// decoder of text, subtitles or games.
-const CODECS: &str = "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,mpeg2video,mpeg1video,h263,mjpeg,\
-prores,dnxhd,cfhd,ffv1,msmpeg4v3,wmv3,vc1,theora,dvvideo,rawvideo,png,\
-aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,dca,truehd,libopus,opus,vorbis,libvorbis,\
-flac,alac,wmav2,wmapro,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,pcm_s16le,pcm_s16be,\
-pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_u8,pcm_s8,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,\
-pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,pcm_s16le_planar,adpcm_ima_wav,adpcm_ima_qt,adpcm_ms";
 
 /// Fragments begin at key frames and carry absolute times (`frag_discont`); no edit list, no
 /// index, nothing that is written when the file is closed.
@@ -77,7 +67,7 @@ impl Args {
         args.words("-protocol_whitelist file -format_whitelist");
         args.value(&input.format);
         args.words("-codec_whitelist");
-        args.value(CODECS);
+        args.value(decoders().collect::<Vec<_>>().join(","));
         args.words("-max_pixels");
         args.value(MAX_PIXELS);
         args.words("-noautorotate -copyts -threads");

@@ -32,7 +32,7 @@ pub(super) fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
     let tracks = body(&tracks_element).unwrap_or_default();
     let timescale = timescale(info)?;
     let video = tracks::video(tracks)?;
-    checked_size(video.width_px, video.height_px)?;
+    checked_size(video.width_px, video.height_px, video.pixel_aspect)?;
     let audio = tracks::audio(tracks);
     let first = first::find(
         bytes,

@@ -50,7 +50,11 @@ pub(super) fn video(
     if video_entry.width_px == 0 || video_entry.height_px == 0 {
         (video_entry.width_px, video_entry.height_px) = track.display_px;
     }
-    checked_size(video_entry.width_px, video_entry.height_px)?;
+    checked_size(
+        video_entry.width_px,
+        video_entry.height_px,
+        video_entry.pixel_aspect,
+    )?;
     if raw.as_ref().is_some_and(Vec::is_empty) {
         return Err(IndexError::rejected(
             RejectionCode::NoVideoTrack,
