@@ -25,9 +25,18 @@ pub struct UploadFailed {
     pub fault: Fault,
     /// What a person should know.
     pub reason: String,
-    /// How many parts have not arrived, where that is known.
+    /// How many parts have not arrived, where that is known. 0 with a permanent fault: the file
+    /// is whole, and nobody takes it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_part_count: Option<u32>,
+}
+
+impl UploadFailed {
+    /// Whether the file is whole in the store, and nobody takes it up.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.fault == Fault::Permanent && self.missing_part_count == Some(0)
+    }
 }
 
 /// See [`crate::Event::UploadResumed`]. The URLs themselves are secrets and stand in no event:

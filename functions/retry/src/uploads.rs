@@ -25,6 +25,12 @@ impl Retry {
             work: None,
             rendition: None,
         };
+        if failed.is_whole() {
+            // A person is asked, and the file stays: `upload` goes on saying that it is there.
+            self.publish(metadata, &failure.subject(), failure.exhausted())
+                .await?;
+            return Ok("a person is asked");
+        }
         let Some((attempt, delay)) = failure.again() else {
             let event = Event::UploadAbandoned(UploadAbandoned {
                 attempts: metadata.attempt,

@@ -9,8 +9,8 @@ use cattube_contract::{Event, Fault};
 
 use super::{Part, Upload, UploadState};
 
-/// How often the same is said without an answer. Each wait is twice as long as the one
-/// before.
+/// How often the same is said without an answer, before it is taken for a failure. Each wait is
+/// twice as long as the one before.
 pub const MAX_ROUNDS: u32 = 6;
 
 /// Why an upload ended that its client cancelled.
@@ -54,6 +54,11 @@ impl Found {
             Self::Nothing => 0,
         }
     }
+
+    /// Whether it is the finished object, as large as was announced.
+    fn is_whole(&self, upload: &Upload) -> bool {
+        matches!(self, Self::Object { size_bytes, .. } if *size_bytes == upload.request.size_bytes)
+    }
 }
 
 /// When to look at an upload again, and what for.
@@ -79,7 +84,7 @@ impl Look {
         Self {
             arrived_bytes,
             round,
-            after_seconds: patience.saturating_mul(2_u64.saturating_pow(round)),
+            after_seconds: patience.saturating_mul(2_u64.pow(round.min(MAX_ROUNDS))),
         }
     }
 }
@@ -149,7 +154,7 @@ pub fn check(
             let reason = "the store has neither its parts nor its object".to_owned();
             ("lost", upload.state, failed(upload, reason))
         }
-        Found::Object { size_bytes, .. } if *size_bytes != upload.request.size_bytes => {
+        Found::Object { size_bytes, .. } if !found.is_whole(upload) => {
             let announced = upload.request.size_bytes;
             let reason = format!("{announced} bytes were announced, {size_bytes} arrived");
             ("mismatched", upload.state, failed(upload, reason))
@@ -159,11 +164,13 @@ pub fn check(
             ("not taken up", UploadState::Completed, event)
         }
     };
+    // What is whole is never left alone, and never given up by a machine.
+    let is_watched = seen.round < MAX_ROUNDS || found.is_whole(upload);
     Checked {
         action,
         state,
         event: Some(event),
-        again: (seen.round < MAX_ROUNDS).then(|| look(seen.round.saturating_add(1))),
+        again: is_watched.then(|| look(seen.round.saturating_add(1))),
     }
 }
 
@@ -201,9 +208,10 @@ fn failed(upload: &Upload, reason: String) -> Event {
     })
 }
 
-/// The object is whole, and its event was lost: it is said again, and in the end given up.
+/// The object is whole, and its event was lost, or nobody can take it up: it is said again and
+/// again, and at times that it failed, so that a person hears of it.
 fn unheard(key: &str, etag: &str, round: u32, seconds: u64) -> Event {
-    if round < MAX_ROUNDS {
+    if round % (MAX_ROUNDS + 1) < MAX_ROUNDS {
         return Event::UploadCompleted(UploadCompleted {
             key: key.to_owned(),
             etag: etag.to_owned(),
@@ -212,7 +220,7 @@ fn unheard(key: &str, etag: &str, round: u32, seconds: u64) -> Event {
     Event::UploadFailed(UploadFailed {
         fault: Fault::Permanent,
         reason: format!(
-            "the file is whole, and nobody took it up: it was said {MAX_ROUNDS} times, {seconds} s ago at last"
+            "the file is whole, and nobody took it up: it was said {round} times, {seconds} s ago at last"
         ),
         missing_part_count: Some(0),
     })
@@ -240,9 +248,7 @@ pub fn resume(upload: &Upload, found: &Found, attempt: u32) -> Resume {
     }
     match found {
         Found::Parts(parts) => Resume::Missing(upload.missing_parts(parts, &BTreeMap::new())),
-        Found::Object { size_bytes, .. } if *size_bytes == upload.request.size_bytes => {
-            Resume::Complete
-        }
+        Found::Object { .. } if found.is_whole(upload) => Resume::Complete,
         Found::Object { .. } | Found::Nothing => Resume::Afresh,
     }
 }

@@ -89,7 +89,7 @@ fn bytes_that_came_buy_time_and_none_is_a_failure() {
 }
 
 #[test]
-fn a_finished_object_that_nobody_took_up_is_said_again_and_then_given_up() {
+fn a_finished_object_that_nobody_took_up_is_said_again_and_never_given_up() {
     for state in [UploadState::Open, UploadState::Completed] {
         let upload = upload(state, 2);
         let checked = look(&upload, &object(3 * PART), 2, 0, 0);
@@ -99,9 +99,19 @@ fn a_finished_object_that_nobody_took_up_is_said_again_and_then_given_up() {
         };
         assert_eq!((said.key.as_str(), said.etag.as_str()), (KEY, "e"));
         assert!(checked.again.is_some());
-        let last = look(&upload, &object(3 * PART), 2, 0, MAX_ROUNDS);
-        assert_eq!(failure(&last), (Fault::Permanent, Some(0)));
-        assert_eq!(last.again, None);
+        for round in 0..40 {
+            let checked = look(&upload, &object(3 * PART), 2, 0, round);
+            let again = checked.again.unwrap();
+            assert_eq!(again.round, round + 1);
+            // Later and later, up to a limit.
+            let doublings = (round + 1).min(MAX_ROUNDS);
+            assert_eq!(again.after_seconds, DEADLINE << doublings);
+            if round % (MAX_ROUNDS + 1) == MAX_ROUNDS {
+                assert_eq!(failure(&checked), (Fault::Permanent, Some(0)));
+            } else {
+                assert!(matches!(checked.event, Some(Event::UploadCompleted(_))));
+            }
+        }
     }
 }
 
@@ -158,7 +168,8 @@ proptest! {
         for state in [UploadState::Open, UploadState::Completed] {
             let checked = look(&upload(state, 1), &found, 1, seen, round);
             prop_assert!(checked.again.is_some() || checked.event.is_some());
-            prop_assert!(checked.again.is_none_or(|again| again.round <= MAX_ROUNDS));
+            let is_whole = kind == 1;
+            prop_assert!(checked.again.is_none_or(|again| is_whole || again.round <= MAX_ROUNDS));
         }
     }
 }
