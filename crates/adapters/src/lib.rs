@@ -63,8 +63,8 @@ fn cut<T>(
     calls
 }
 
-/// The pauses before what a batch call refused is sent again: the answer itself is no failure, so
-/// the SDK does not wait.
+/// The pauses before what was refused is sent again where the SDK does not do so by itself: the
+/// answer of a batch call is no failure, and a race that was lost is one for good.
 fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
@@ -72,6 +72,13 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .with_max_times(3)
         .with_jitter()
         .build()
+}
+
+/// The first of [`pauses`].
+async fn pause() {
+    if let Some(pause) = pauses().next() {
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Sends `all` and, again after a pause, what of it was refused. Gives what is refused in the end,

@@ -22,6 +22,8 @@ use jiff::Timestamp;
 
 use schedule::{can_be_replaced, expression, literal, names};
 
+use crate::pauses;
+
 /// How often setting a deadline can find that one of its name has just come or gone.
 const MAX_RACES: usize = 3;
 
@@ -63,7 +65,7 @@ impl Schedules {
     ) -> Result<bool, PortError> {
         let Deadline { name, at, body } = deadline;
         let unbuilt = unbuilt(operation, name);
-        let updated = self
+        let update = self
             .client
             .update_schedule()
             .group_name(&self.group)
@@ -72,9 +74,8 @@ impl Schedules {
             .schedule_expression_timezone("UTC")
             .flexible_time_window(window().map_err(&unbuilt)?)
             .action_after_completion(ActionAfterCompletion::Delete)
-            .target(self.target(body).map_err(&unbuilt)?)
-            .send()
-            .await;
+            .target(self.target(body).map_err(&unbuilt)?);
+        let updated = in_turn(|| update.clone().send()).await;
         let Err(error) = updated else {
             return Ok(true);
         };
@@ -163,14 +164,12 @@ impl Schedules {
 
     /// Removes a schedule, if it stands.
     async fn delete(&self, name: &str) -> Result<(), PortError> {
-        let removed = self
+        let delete = self
             .client
             .delete_schedule()
             .group_name(&self.group)
-            .name(name)
-            .send()
-            .await;
-        match removed {
+            .name(name);
+        match in_turn(|| delete.clone().send()).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 let gone = error
@@ -195,6 +194,30 @@ impl Schedules {
             .dead_letter_config(dead_letters)
             .build()
     }
+}
+
+/// Calls again, after growing pauses, while another call on the same schedule is in progress: of
+/// two at a time AWS refuses one with `ConflictException`, which says nothing of the schedule.
+async fn in_turn<T, E, Calling>(call: impl Fn() -> Calling) -> Result<T, SdkError<E>>
+where
+    E: ProvideErrorMetadata,
+    Calling: Future<Output = Result<T, SdkError<E>>>,
+{
+    let mut answer = call().await;
+    for pause in pauses() {
+        let Err(error) = &answer else {
+            break;
+        };
+        let code = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::code);
+        if code != Some("ConflictException") {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        answer = call().await;
+    }
+    answer
 }
 
 fn window() -> Result<FlexibleTimeWindow, BuildError> {

@@ -15,6 +15,8 @@ use cattube_ports::table::{Item, Query};
 use cattube_ports::{PortError, Table};
 use serde_json::Value;
 
+use crate::pause;
+
 /// A table.
 #[derive(Debug, Clone)]
 pub struct DynamoDb {
@@ -158,7 +160,12 @@ impl Table for DynamoDb {
         {
             return Ok(());
         }
-        Err(failure("save", sort_key, &error))
+        let failure = failure("save", sort_key, &error);
+        if expected.is_some() && matches!(failure, PortError::Conflict { .. }) {
+            // Whoever lost a race comes to the next one at another time than the others.
+            pause().await;
+        }
+        Err(failure)
     }
 
     async fn query(&self, query: Query<'_>) -> Result<Vec<Item>, PortError> {

@@ -25,8 +25,8 @@ use say::news;
 const SORT_KEY: &str = "join";
 
 /// How often a lost race for the state is run again before the queue is left to bring the
-/// message back.
-const MAX_RACES: usize = 8;
+/// message back. Every chunk of a film races for one record, and the table lets losers pause.
+const MAX_RACES: usize = 16;
 
 /// Why a message cannot be handled.
 #[derive(Debug, thiserror::Error)]

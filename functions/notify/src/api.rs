@@ -15,6 +15,10 @@ use crate::{Notify, NotifyError, page};
 /// Tickets on a page, unless a client asks for fewer.
 const MAX_PAGE: usize = 100;
 
+/// The longest cursor: twice our longest sort key, and less than the 1,024 bytes that DynamoDB
+/// takes.
+const MAX_CURSOR_BYTES: usize = 512;
+
 /// Failures that a ticket is shown with.
 const SHOWN_FAILURES: usize = 100;
 
@@ -146,7 +150,9 @@ impl Notify {
             _ => return bad(&format!("limit: expected 1 to {MAX_PAGE}")),
         };
         let cursor = request.query.get("cursor").map(String::as_str);
-        if cursor.is_some_and(|cursor| !cursor.starts_with("ticket#")) {
+        let is_ours =
+            |cursor: &str| cursor.starts_with("ticket#") && cursor.len() <= MAX_CURSOR_BYTES;
+        if cursor.is_some_and(|cursor| !is_ours(cursor)) {
             return bad("cursor: expected one that a page gave");
         }
         let state = request.query.get("state").map(String::as_str);

@@ -14,8 +14,8 @@ use serde_json::json;
 use crate::view::{closed, describe, interrupted, number, with};
 use crate::{UploadError, Uploads, master_key};
 
-/// How long a signed part URL holds: long enough for a large part on a slow line, and never
-/// longer than the credentials of a function (AWS: up to 12 hours) can sign for.
+/// How long a signed part URL holds: long enough for a large part on a slow line. It ends with the
+/// credentials that signed it, if those end before: whoever gets a 403 asks for another.
 const PART_URL_VALID_FOR: Duration = Duration::from_hours(1);
 
 /// How much of a client's reason is kept.
