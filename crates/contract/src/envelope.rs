@@ -181,6 +181,7 @@ mod tests {
             occurred_at: now,
         };
         let event = Event::VideoRejected(VideoRejected {
+            generation: 1,
             code: RejectionCode::Empty,
             reason: "the file is empty".to_owned(),
         });

@@ -221,6 +221,9 @@ pub enum RejectionCode {
 /// See [`Event::VideoRejected`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoRejected {
+    /// Which making of the video; 0 where an older form of the event does not say it.
+    #[serde(default)]
+    pub generation: u32,
     /// For programs.
     pub code: RejectionCode,
     /// For people.

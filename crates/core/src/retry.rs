@@ -111,12 +111,11 @@ impl Progress {
         self.planned_chunks.map(|_| self.reports)
     }
 
-    /// Whether a job that was at `seen` may be where it was since it waits for workers: it is
-    /// planned, and nothing came of it since.
+    /// Whether a job that was at `seen` may be where it was since it waits for its turn: behind
+    /// other jobs, if it is not planned, and else behind other chunks.
     #[must_use]
     pub fn may_wait(&self, seen: Option<u32>) -> bool {
-        let is_planned = self.planned_chunks.is_some();
-        is_planned && !self.is_complete() && self.reports_seen() <= seen
+        !self.is_complete() && self.reports_seen() <= seen
     }
 
     /// All chunks are reported.
@@ -155,7 +154,7 @@ pub const MAX_WAITS: u32 = 48;
 /// Whether a job may only be waiting for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// Work, its own or that of others, waits for workers.
+    /// In the queue that it stands in work waits, its own or that of others.
     pub has_backlog: bool,
     /// How often in a row it was taken to wait for them.
     pub waited: u32,
@@ -329,8 +328,9 @@ mod tests {
             judge(progress(Some(9), 4), Some(4), MAX_WAITS),
             Judgement::Enough
         );
+        assert_eq!(judge(progress(None, 0), None, 0), wait(1));
         // Workers are not what these wait for.
-        assert_eq!(judge(progress(None, 0), None, 0), Judgement::Enough);
+        assert_eq!(judge(progress(None, 0), None, MAX_WAITS), Judgement::Enough);
         assert_eq!(judge(progress(Some(9), 9), Some(9), 0), Judgement::Enough);
         let got_on = judge(progress(Some(9), 4), Some(3), 7);
         assert!(matches!(

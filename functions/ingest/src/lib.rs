@@ -97,7 +97,11 @@ impl MessageHandler for Ingest {
                 self.accept(cause, uploaded).await
             }
             Verdict::Reject { code, reason } => {
-                let event = Event::VideoRejected(VideoRejected { code, reason });
+                let event = Event::VideoRejected(VideoRejected {
+                    generation: FIRST_GENERATION,
+                    code,
+                    reason,
+                });
                 self.publish(cause, &[], event, "rejected").await
             }
             Verdict::Mismatch { fault, reason } => {

@@ -46,6 +46,12 @@ pub enum PlanError {
         /// How many were tried.
         reads: usize,
     },
+    /// The store is slow, or the index lies scattered.
+    #[error("the master's index was not found in time, after {reads} reads: remux it to MP4")]
+    Slow {
+        /// How many were done.
+        reads: usize,
+    },
     /// Nothing would be left to make.
     #[error(transparent)]
     NothingLeft(#[from] NothingLeft),
@@ -69,6 +75,7 @@ impl PlanError {
     fn fault(&self) -> Fault {
         match self {
             Self::Port(error) => error.fault(),
+            Self::Slow { .. } => Fault::Transient,
             Self::Command
             | Self::Rejected { .. }
             | Self::Reads { .. }
@@ -111,7 +118,11 @@ impl MessageHandler for Planner {
             Ok((action, plan)) => (action, Event::VideoPlanned(summarise(&plan))),
             Err(PlanError::Rejected { code, reason }) => (
                 "rejected",
-                Event::VideoRejected(VideoRejected { code, reason }),
+                Event::VideoRejected(VideoRejected {
+                    generation: job.generation,
+                    code,
+                    reason,
+                }),
             ),
             // Whether and when it is tried again is not ours to decide.
             Err(error) => {

@@ -5,11 +5,17 @@ use std::time::Duration;
 use cattube_contract::event::{MasterLocation, RejectionCode};
 use cattube_core::container::{self, IndexError, MasterIndex, SparseBytes, probe_text};
 
+use jiff::SignedDuration;
+
 use crate::{PlanError, Planner};
 
 /// Reads of one master, at most. An MP4 with its index at the end takes 3; a fragmented one
 /// takes one a fragment where it has no index of them.
 const MAX_READS: usize = 20_000;
+
+/// How long an index may take to be found: of the function's 120 s, and while others of the
+/// same owner wait behind it. At 30 ms a read it ends before [`MAX_READS`].
+const INDEX_LIMIT: SignedDuration = SignedDuration::from_secs(80);
 
 /// The largest master that is taken whole, where its kind has no index that is read here:
 /// one worker has to fetch and encode it within a function's time.
@@ -27,7 +33,11 @@ const FILE: &str = "master";
 impl Planner {
     pub(crate) async fn index(&self, master: &MasterLocation) -> Result<MasterIndex, PlanError> {
         let mut bytes = SparseBytes::new(master.size_bytes);
-        for _ in 0..MAX_READS {
+        let begun = self.clock.now();
+        for reads in 0..MAX_READS {
+            if self.clock.now().duration_since(begun) > INDEX_LIMIT {
+                return Err(PlanError::Slow { reads });
+            }
             match container::index(&bytes) {
                 Ok(index) => return checked(index, master),
                 Err(IndexError::Need(range)) => {

@@ -18,8 +18,8 @@ use crate::{Retry, RetryError};
 const SILENT: &str = "nothing was heard of this job any more, although it was queued again and \
      again";
 
-/// Makings whose deadlines are removed where an event names none. One that is missed comes
-/// once more and finds the master gone.
+/// So many makings' deadlines are removed at most. One that is missed comes once more, and finds
+/// the master gone or a newer making planned.
 const MAKINGS: u32 = 8;
 
 /// A job that nothing is known of but how far it is.
@@ -51,8 +51,13 @@ impl Retry {
         let progress = self.progress(metadata, &job).await?;
         let seen = progress.reports_seen();
         let may_wait = progress.may_wait(reports_seen);
+        let line = if progress.planned_chunks.is_some() {
+            &self.chunks
+        } else {
+            &self.jobs
+        };
         let turn = Turn {
-            has_backlog: may_wait && self.chunks.backlog().await? > 0,
+            has_backlog: may_wait && line.backlog().await? > 0,
             waited,
         };
         match retry::judge_deadline(POLICY, progress, reports_seen, metadata.attempt, turn) {
@@ -117,7 +122,9 @@ impl Retry {
             seen.unwrap_or(0)
         );
         let again = PlanVideo {
-            requeue: true,
+            // Without a plan nothing of it can be lost but the job itself: one that only waited
+            // behind others finds itself planned when this comes, and queues no chunk twice.
+            requeue: seen.is_some(),
             ..job
         };
         let plan = next.follow("PlanVideo", &[&generation], now);
@@ -163,10 +170,8 @@ impl Retry {
         };
         let watch = first.follow("CheckJob", &[&generation], now);
         self.watch(watch, job.clone(), None).await?;
-        let oldest = job.generation.saturating_sub(MAKINGS).max(1);
-        for older in oldest..job.generation {
-            self.unwatch(metadata, older).await?;
-        }
+        self.unwatch_until(metadata, job.generation.saturating_sub(1))
+            .await?;
         let id = format!("{}-{generation}", metadata.video_id);
         let plan = first.follow("PlanVideo", &[&generation], now);
         self.queue_job(&plan, job, id).await?;
@@ -269,13 +274,23 @@ impl Retry {
         Ok("watched no more")
     }
 
+    /// Of a making and those before it.
+    pub(crate) async fn unwatch_until(
+        &self,
+        metadata: &Metadata,
+        generation: u32,
+    ) -> Result<&'static str, RetryError> {
+        let oldest = generation.saturating_sub(MAKINGS - 1).max(1);
+        for older in oldest..=generation {
+            self.unwatch(metadata, older).await?;
+        }
+        Ok("watched no more")
+    }
+
     pub(crate) async fn unwatch_all(
         &self,
         metadata: &Metadata,
     ) -> Result<&'static str, RetryError> {
-        for generation in 1..=MAKINGS {
-            self.unwatch(metadata, generation).await?;
-        }
-        Ok("watched no more")
+        self.unwatch_until(metadata, MAKINGS).await
     }
 }

@@ -128,6 +128,9 @@ impl Retry {
             Event::VideoReady(ready) => self.unwatch(metadata, ready.generation).await,
             Event::VideoAbandoned(given_up) => self.unwatch(metadata, given_up.generation).await,
             // They say of no making in particular.
+            Event::VideoRejected(rejected) if rejected.generation > 0 => {
+                self.unwatch_until(metadata, rejected.generation).await
+            }
             Event::VideoRejected(_) | Event::VideoDeleted(_) => self.unwatch_all(metadata).await,
             Event::UploadRequested(_)
             | Event::VideoUploaded(_)

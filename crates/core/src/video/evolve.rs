@@ -1,8 +1,7 @@
 //! How events move the record forward.
 
 use cattube_contract::event::{
-    Answer, FailedWork, HumanAnswered, MasterLocation, VideoAbandoned, VideoPlanned, VideoReady,
-    VideoRejected,
+    Answer, FailedWork, HumanAnswered, MasterLocation, VideoPlanned, VideoReady, VideoRejected,
 };
 use cattube_contract::{Envelope, Event, Fault};
 
@@ -53,7 +52,7 @@ impl Video {
                 }
             }
             Event::VideoReady(ready) => self.replace(ready),
-            Event::VideoRejected(rejected) => self.reject(rejected),
+            Event::VideoRejected(rejected) => self.reject(envelope, rejected),
             Event::UploadFailed(failed) => {
                 self.note(envelope, &failed.reason, failed.fault);
             }
@@ -78,7 +77,9 @@ impl Video {
                     self.begin_redo(requested);
                 }
             }
-            Event::VideoAbandoned(abandoned) => self.abandon(envelope, abandoned),
+            Event::VideoAbandoned(abandoned) => {
+                self.abandon(envelope, abandoned.generation, &abandoned.reason);
+            }
             Event::HumanAnswered(answered) => self.hear_answer(answered),
             Event::RetriesExhausted(exhausted) => {
                 if self.enter(exhausted.generation) && self.is_in_the_making() {
@@ -107,8 +108,12 @@ impl Video {
         }
     }
 
-    fn reject(&mut self, rejected: &VideoRejected) {
-        if !self.is_terminal() {
+    /// Its master is refused. A new making of what is ready ends with that, and no more: what
+    /// is ready was made of a master that was accepted once.
+    fn reject(&mut self, envelope: &Envelope, rejected: &VideoRejected) {
+        if self.ready.is_some() {
+            self.abandon(envelope, rejected.generation, &rejected.reason);
+        } else if !self.is_terminal() {
             self.rejection = Some(Rejection {
                 code: rejected.code,
                 reason: rejected.reason.clone(),
@@ -140,8 +145,7 @@ impl Video {
 
     /// A making was given up: the video with it, unless an older making is ready. One that
     /// was ready before that stays.
-    fn abandon(&mut self, envelope: &Envelope, abandoned: &VideoAbandoned) {
-        let generation = abandoned.generation;
+    fn abandon(&mut self, envelope: &Envelope, generation: u32, reason: &str) {
         let served = self.ready.as_ref().map(|ready| ready.generation);
         if served.is_some_and(|served| served >= generation) {
             return;
@@ -151,7 +155,7 @@ impl Video {
             let first = served.map_or(1, |served| served.saturating_add(1));
             self.abandoned.extend(first..=generation);
             self.needs_attention = None;
-            self.note(envelope, &abandoned.reason, Fault::Permanent);
+            self.note(envelope, reason, Fault::Permanent);
             self.advance(VideoState::Abandoned);
         } else {
             self.abandoned.insert(generation);

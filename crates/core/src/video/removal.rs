@@ -76,6 +76,8 @@ impl Video {
     pub fn aftermath(&self, event: &Event) -> Aftermath {
         let abandoned = if let Event::VideoAbandoned(abandoned) = event {
             Some(abandoned.generation)
+        } else if let (Event::VideoRejected(rejected), Some(_)) = (event, &self.ready) {
+            Some(rejected.generation)
         } else {
             None
         };

@@ -114,6 +114,7 @@ fn a_rejected_video_stays_rejected() {
     let rejected = Envelope {
         metadata: metadata(2),
         event: Event::VideoRejected(VideoRejected {
+            generation: 1,
             code: RejectionCode::Empty,
             reason: "empty".to_owned(),
         }),
@@ -123,6 +124,40 @@ fn a_rejected_video_stays_rejected() {
     let video = fold(&events);
     assert_eq!(video.state, VideoState::Rejected);
     assert!(video.ready.is_none());
+}
+
+fn rejected(generation: u32) -> Event {
+    Event::VideoRejected(VideoRejected {
+        generation,
+        code: RejectionCode::UnsupportedCodec,
+        reason: "not any more".to_owned(),
+    })
+}
+
+#[test]
+fn a_redo_whose_master_is_refused_ends_and_what_is_ready_stays() {
+    let video = after(&[planned(1), ready(1)]);
+    let request = video.redo(&RedoRequest::default()).unwrap();
+    let video = then(
+        video.allocate(&request, None),
+        Event::RetryRequested(request),
+    );
+    assert!(video.is_in_the_making());
+    let video = then(video, rejected(2));
+    assert_eq!(video.state, VideoState::Ready);
+    assert_eq!(video.served_generation(), Some(1));
+    assert!(!video.is_in_the_making() && video.rejection.is_none());
+    assert_eq!(video.last_failure.as_ref().unwrap().reason, "not any more");
+    assert_eq!(video.aftermath(&rejected(2)).now, [making(2)]);
+    // Another one can be asked for.
+    let next = video.redo(&RedoRequest::default()).unwrap();
+    assert_eq!(next.generation, 3);
+    // Late words of what is ready, or without a generation, end nothing.
+    for generation in [0, 1] {
+        let after = then(video.clone(), rejected(generation));
+        assert_eq!(after.served_generation(), Some(1));
+        assert_eq!(after.aftermath(&rejected(generation)).now, []);
+    }
 }
 
 fn ready(generation: u32) -> Event {
