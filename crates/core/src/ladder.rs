@@ -14,7 +14,7 @@ pub(crate) const BUFFER_SECONDS: u64 = 2;
 pub const DEFAULT_CRF: u8 = 23;
 
 /// The source's own size is worth making when it is more than this many per cent taller
-/// than the tallest standard size that fits.
+/// than the tallest other size that fits.
 const NATIVE_MARGIN_PERCENT: u64 = 10;
 
 /// Peaks at 30 frames a second: (pixels, bits a second), between which is interpolated.
@@ -98,7 +98,8 @@ pub struct Ladder {
 }
 
 /// Chooses the renditions of a source of `width_px` by `height_px` upright, square pixels.
-/// A size is the short side; nothing is ever made larger than the source.
+/// A size is the short side; nothing is ever made larger than the source. In place of listed
+/// sizes that the source cannot fill stands its own, where that is worth making.
 #[must_use]
 pub fn choose_renditions(
     width_px: u32,
@@ -109,7 +110,7 @@ pub fn choose_renditions(
     let native = width_px.min(height_px);
     let (mut chosen, skipped_sizes): (Vec<u32>, Vec<u32>) = match sizes {
         Sizes::Auto => (auto_sizes(native), Vec::new()),
-        Sizes::Listed(listed) => listed.iter().partition(|size| **size <= native),
+        Sizes::Listed(listed) => listed_sizes(native, listed),
     };
     if chosen.is_empty() {
         chosen.push(native);
@@ -155,12 +156,27 @@ fn auto_sizes(native: u32) -> Vec<u32> {
         .into_iter()
         .filter(|size| *size <= native)
         .collect();
-    let tallest = sizes.first().copied().unwrap_or(0);
-    let with_margin = u64::from(tallest) * (100 + NATIVE_MARGIN_PERCENT);
-    if u64::from(native) * 100 > with_margin {
+    if is_native_worth_making(native, &sizes) {
         sizes.insert(0, native);
     }
     sizes
+}
+
+/// What is made of a list, and what of it the source cannot fill. A list that fits is made as
+/// it stands.
+fn listed_sizes(native: u32, listed: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let (mut sizes, skipped): (Vec<u32>, Vec<u32>) =
+        listed.iter().partition(|size| **size <= native);
+    if !skipped.is_empty() && is_native_worth_making(native, &sizes) {
+        sizes.push(native);
+    }
+    (sizes, skipped)
+}
+
+/// Whether the source's own size shows enough more than the tallest of `sizes`.
+fn is_native_worth_making(native: u32, sizes: &[u32]) -> bool {
+    let tallest = sizes.iter().copied().max().unwrap_or(0);
+    u64::from(native) * 100 > u64::from(tallest) * (100 + NATIVE_MARGIN_PERCENT)
 }
 
 fn rendition(width_px: u32, height_px: u32, short: u32, frame_rate: Rational) -> Rendition {
@@ -293,6 +309,35 @@ mod tests {
             (638, 358)
         );
         assert_eq!(ladder.skipped_sizes, [360]);
+    }
+
+    #[test]
+    fn the_sources_own_size_stands_for_listed_ones_that_it_cannot_fill() {
+        for (width, height, sizes, expected) in [
+            (1920, 1080, vec![2160, 360], vec!["1080p", "360p"]),
+            (1080, 1920, vec![2160, 360], vec!["1080p", "360p"]),
+            (
+                3840,
+                1600,
+                vec![2160, 1080, 720],
+                vec!["1600p", "1080p", "720p"],
+            ),
+            (1920, 1080, vec![2160, 1080], vec!["1080p"]),
+            (1920, 1080, vec![2160, 1440], vec!["1080p"]),
+            // By ten per cent it is not worth making, by more it is.
+            (1280, 792, vec![1080, 720], vec!["720p"]),
+            (1280, 794, vec![1080, 720], vec!["794p", "720p"]),
+            // A list that fits is made as it stands.
+            (3840, 2160, vec![1080, 480], vec!["1080p", "480p"]),
+        ] {
+            let listed = Sizes::listed(sizes.clone()).unwrap();
+            let ladder = choose_renditions(width, height, FPS_30, &listed);
+            let text = format!("{width}x{height} {sizes:?}");
+            assert_eq!(names(&ladder), expected, "{text}");
+            let native = width.min(height);
+            let above: Vec<u32> = sizes.into_iter().filter(|size| *size > native).collect();
+            assert_eq!(ladder.skipped_sizes, above, "{text}");
+        }
     }
 
     #[test]
