@@ -28,7 +28,7 @@ pub struct HumanRequested {
 pub enum Answer {
     /// Try again: the cause is mended.
     Retry,
-    /// Make the video without this size.
+    /// Make the video without this size, or without its sound ([`crate::plan::AUDIO_RENDITION`]).
     SkipSize(String),
     /// Give it up.
     GiveUp,

@@ -13,6 +13,7 @@ pub mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cattube_contract::human::Answer;
+use cattube_contract::plan::AUDIO_RENDITION;
 use cattube_contract::{EventId, OwnerId, TicketId, VideoId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,7 @@ pub struct Ticket {
     pub can_retry: bool,
     /// The sizes in the making, tallest first.
     pub sizes: Vec<String>,
-    /// Those that may be to blame.
+    /// Those that may be to blame, and `audio` if the sound may be.
     pub failing: BTreeSet<String>,
     /// Whether people were told of it.
     pub noticed: bool,
@@ -168,13 +169,8 @@ impl Ticket {
         let attempt = self.failures.entry(failure.name.clone()).or_default();
         *attempt = failure.attempt.max(*attempt);
         self.can_retry |= failure.work.is_some();
+        self.failing.extend(failure.blamed());
         let sizes = failure.sizes();
-        match &failure.rendition {
-            Some(name) => {
-                self.failing.insert(name.clone());
-            }
-            None => self.failing.extend(sizes.iter().cloned()),
-        }
         if sizes.len() > self.sizes.len() {
             self.sizes = sizes;
         }
@@ -220,6 +216,10 @@ impl Ticket {
                 .iter()
                 .filter(|name| self.failing.contains(*name));
             answers.extend(failing.cloned().map(Answer::SkipSize));
+        }
+        // Any video can do without its sound.
+        if self.failing.contains(AUDIO_RENDITION) {
+            answers.push(Answer::SkipSize(AUDIO_RENDITION.to_owned()));
         }
         answers.push(Answer::GiveUp);
         answers

@@ -1,7 +1,7 @@
 //! What a ticket is made of.
 
 use cattube_contract::event::FailedWork;
-use cattube_contract::plan::ChunkWork;
+use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, ChunkWork, Track};
 use cattube_contract::{EventId, OwnerId, VideoId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,17 @@ impl Failure {
     #[must_use]
     pub fn sort_key(&self) -> String {
         sort_key(&self.name, self.attempt)
+    }
+
+    /// What may be to blame, of what can be left out: one rendition alone if it is known, the
+    /// sound if the chunk is of it, else every size of the chunk.
+    pub(super) fn blamed(&self) -> Vec<String> {
+        let chunk = self.name.parse::<ChunkId>();
+        match (&self.rendition, chunk) {
+            (Some(name), _) => vec![name.clone()],
+            (None, Ok(chunk)) if chunk.track == Track::Audio => vec![AUDIO_RENDITION.to_owned()],
+            (None, _) => self.sizes(),
+        }
     }
 
     /// Every size of the chunk that failed, tallest first; none if it is no chunk of pictures.

@@ -3,7 +3,7 @@ use cattube_contract::event::{
     MasterLocation, MessageBuried, RetriesExhausted, Stage, UploadAbandoned, VideoReady,
 };
 use cattube_contract::media::{DynamicRange, Rational, Rotation, TickRange};
-use cattube_contract::plan::{Quality, Rendition, SliceRef, VideoEncoding};
+use cattube_contract::plan::{AudioEncoding, Quality, Rendition, SliceRef, VideoEncoding};
 use cattube_contract::{Fault, envelope::SCHEMA};
 use proptest::prelude::*;
 
@@ -79,6 +79,21 @@ fn chunk_work(chunk: &str, sizes: &[&str]) -> FailedWork {
     }))
 }
 
+fn sound_work(chunk: &str) -> FailedWork {
+    let FailedWork::Chunk(mut command) = chunk_work(chunk, &[]) else {
+        panic!("no chunk");
+    };
+    command.work = ChunkWork::Audio {
+        range: TickRange { start: 0, end: 1 },
+        encoding: AudioEncoding {
+            source_rate_hz: 48_000,
+            shift_samples: 0,
+            bitrate_bps: 1,
+        },
+    };
+    FailedWork::Chunk(command)
+}
+
 fn exhausted(chunk: &str, work: Option<FailedWork>, rendition: Option<&str>) -> Concern {
     let envelope = Envelope {
         metadata: metadata(5, 0),
@@ -132,14 +147,42 @@ fn the_only_size_cannot_be_left_out_and_without_work_there_is_no_retry() {
     assert_eq!(ticket_of(&one).answers(), [Answer::Retry, Answer::GiveUp]);
     let none = exhausted("v00001", None, Some("720p"));
     assert_eq!(ticket_of(&none).answers(), [Answer::GiveUp]);
-    let sound = exhausted("a00001", None, Some("audio"));
-    let mixed = ticket_of(&exhausted(
+}
+
+#[test]
+fn any_video_may_do_without_its_sound() {
+    let work = || Some(sound_work("a00001"));
+    let answers = [Answer::Retry, skip("audio"), Answer::GiveUp];
+    for rendition in [None, Some("audio")] {
+        let sound = exhausted("a00001", work(), rendition);
+        assert_eq!(ticket_of(&sound).answers(), answers);
+        let without_work = exhausted("a00001", None, rendition);
+        assert_eq!(ticket_of(&without_work).answers(), answers[1..]);
+    }
+    let sound = exhausted("a00001", work(), None);
+    // A film of one size: it cannot do without that.
+    let pictures = exhausted("v00001", Some(chunk_work("v00001", &["720p"])), None);
+    let both = ticket_of(&pictures).join(&sound.failure);
+    assert_eq!(both.answers(), answers);
+    let pictures = exhausted(
         "v00001",
         Some(chunk_work("v00001", &["720p", "480p"])),
         Some("480p"),
-    ));
-    let answers = [Answer::Retry, skip("480p"), Answer::GiveUp];
-    assert_eq!(mixed.join(&sound.failure).answers(), answers);
+    );
+    let both = ticket_of(&pictures).join(&sound.failure);
+    let answers = [Answer::Retry, skip("480p"), skip("audio"), Answer::GiveUp];
+    assert_eq!(both.answers(), answers);
+    let text = words::text(&both, "https://api.test");
+    for part in [
+        "?answer=skip-audio&",
+        "skip audio: make the video without its sound\n",
+        "skip 480p: make the video without 480p\n",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let answered = both.answer(&skip("audio"), None, at(1)).unwrap();
+    let (_, said) = answered.answered(&skip("audio"), at(1));
+    assert_eq!((said.answer, said.work), (skip("audio"), None));
 }
 
 #[test]
@@ -450,7 +493,7 @@ fn a_signature_is_the_standards() {
 
 #[test]
 fn words_are_links_ways() {
-    for answer in [Answer::Retry, skip("720p"), Answer::GiveUp] {
+    for answer in [Answer::Retry, skip("720p"), skip("audio"), Answer::GiveUp] {
         assert_eq!(link::answer_of(&link::word(&answer)), Some(answer));
     }
     for word in ["", "skip-", "skip", "Retry", "give_up"] {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use cattube_contract::human::Answer;
+use cattube_contract::plan::AUDIO_RENDITION;
 
 use super::{Cause, Ticket, link};
 
@@ -70,6 +71,9 @@ pub fn effect(ticket: &Ticket, answer: &Answer) -> String {
             "retry: put it back on its queue (the cause is mended)".to_owned()
         }
         (Answer::Retry, _) => "retry: try what failed again (the cause is mended)".to_owned(),
+        (Answer::SkipSize(name), _) if name == AUDIO_RENDITION => {
+            format!("skip {name}: make the video without its sound")
+        }
         (Answer::SkipSize(name), _) => {
             plain(&format!("skip {name}: make the video without {name}"))
         }

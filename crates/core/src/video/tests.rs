@@ -359,6 +359,9 @@ fn an_answer_to_skip_is_taken_once_and_only_of_the_newest_making() {
     let video = then(video, answered(1, skip));
     assert!(video.needs_attention.is_some());
     assert!(video.skip(ticket, 1, "144p").is_err());
+    let silent = video.skip(ticket, 1, "audio").unwrap().unwrap();
+    let redo = silent.base.map(|base| base.redo);
+    assert_eq!(redo, Some(Redo::Skip("audio".to_owned())));
     let request = video.skip(ticket, 1, "360p").unwrap().unwrap();
     assert_eq!(request.generation, 2);
     let video = video.allocate(&request, Some(ticket));
