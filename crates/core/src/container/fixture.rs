@@ -241,6 +241,11 @@ pub(crate) fn element(id: u32, body: &[u8]) -> Vec<u8> {
 
 /// A WebM file of `count` pictures 40 ms apart, in clusters of `group`, with cues.
 pub(crate) fn webm(count: u32, group: u32) -> Vec<u8> {
+    webm_after_sound(&[], count, group)
+}
+
+/// The same after sound: clusters of one block of 20 ms and so many bytes each.
+pub(crate) fn webm_after_sound(sound: &[usize], count: u32, group: u32) -> Vec<u8> {
     let number = |id, value: u32| element(id, &value.to_be_bytes());
     let picture = [number(0xb0, 640), number(0xba, 360)].concat();
     let entry = [
@@ -250,9 +255,14 @@ pub(crate) fn webm(count: u32, group: u32) -> Vec<u8> {
         element(0xe0, &picture),
     ]
     .concat();
+    let mut tracks = element(0xae, &entry);
+    if !sound.is_empty() {
+        let entry = [number(0xd7, 2), number(0x83, 2), element(0x86, b"A_OPUS")];
+        tracks.extend(element(0xae, &entry.concat()));
+    }
     let front = [
         element(0x1549_a966, &number(0x2a_d7b1, 1_000_000)),
-        element(0x1654_ae6b, &element(0xae, &entry)),
+        element(0x1654_ae6b, &tracks),
     ]
     .concat();
     // A seek head of one seek, of known size.
@@ -262,14 +272,25 @@ pub(crate) fn webm(count: u32, group: u32) -> Vec<u8> {
     };
     let mut body = [seek_head(0), front].concat();
     let mut cues = Vec::new();
+    let mut start_ms = 0;
+    for bytes in sound {
+        let block = element(0xa3, &[vec![0x82, 0, 0, 0x80], vec![7; *bytes]].concat());
+        let cluster = [number(0xe7, start_ms), block].concat();
+        body.extend(element(0x1f43_b675, &cluster));
+        start_ms += 20;
+    }
     for first in (0..count).step_by(usize::try_from(group).unwrap()) {
         let place = u32::try_from(body.len()).unwrap();
         let positions = [number(0xf7, 1), number(0xf1, place), number(0xf0, 8)].concat();
         cues.extend(element(
             0xbb,
-            &[number(0xb3, first * 40), element(0xb7, &positions)].concat(),
+            &[
+                number(0xb3, start_ms + first * 40),
+                element(0xb7, &positions),
+            ]
+            .concat(),
         ));
-        let mut cluster = number(0xe7, first * 40);
+        let mut cluster = number(0xe7, start_ms + first * 40);
         for picture in first..count.min(first + group) {
             let shift = u16::try_from((picture - first) * 40).unwrap();
             let flags = if picture == first { 0x80 } else { 0 };

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::fixture::{
     TrackSpec, atom, audio_entry, audio_track, drive, element, full, mp4, video_entry, video_track,
-    webm, words,
+    webm, webm_after_sound, words,
 };
 use super::*;
 
@@ -415,6 +415,40 @@ fn webm_with_cues() {
     let at = usize::try_from(map.cues[9].cluster).unwrap();
     file[at] = 0x1e;
     assert_eq!(indexed(&file).video.access, Access::Whole);
+}
+
+#[test]
+fn pictures_that_begin_long_after_the_sound_are_found() {
+    // Three elements a block: the cluster, its time, the block.
+    for blocks in [1_u32, 50, 54, 500, 6_000] {
+        let sound = vec![300; usize::try_from(blocks).unwrap()];
+        let (index, reads) = drive(&webm_after_sound(&sound, 100, 10));
+        let index = index.unwrap();
+        assert_eq!(index.video.frame_rate, Rational { num: 25, den: 1 });
+        assert_eq!(index.video.origin_ticks, 0);
+        assert!(index.audio.is_some());
+        let Access::Clusters(map) = &index.video.access else {
+            panic!("{:?}", index.video.access);
+        };
+        assert_eq!(map.first_pts, i64::from(blocks) * 20, "{blocks}");
+        assert!(reads < 80, "{blocks}: {reads} reads");
+    }
+}
+
+#[test]
+fn the_search_for_a_picture_comes_to_an_end() {
+    // By the number of the elements, and by how far it goes: here each block costs a read.
+    for (sound, most_reads) in [(vec![1; 7_000], 20), (vec![100_000; 200], 400)] {
+        let (index, reads) = drive(&webm_after_sound(&sound, 100, 10));
+        let Err(IndexError::Rejected { code, .. }) = index else {
+            panic!("{index:?}");
+        };
+        assert_eq!(code, RejectionCode::Malformed);
+        assert!(reads < most_reads, "{reads} reads");
+    }
+    // Some elements are looked at wherever they lie.
+    let (index, _) = drive(&webm_after_sound(&[1_000_000; 50], 10, 10));
+    assert!(index.is_ok(), "{index:?}");
 }
 
 const TS_PROBE: &str = "\

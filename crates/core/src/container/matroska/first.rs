@@ -9,9 +9,19 @@ use crate::container::{IndexError, SparseBytes};
 /// are decoded in (H.264 and HEVC hold back at most 16 pictures).
 const VIDEO_BLOCKS: usize = 17;
 
-/// Blocks and other elements after which the search ends: sound that begins later than so
-/// many blocks begins after the pictures.
+/// Blocks and other elements from the first picture on, after which the search ends: sound
+/// that begins later than so many blocks begins after the pictures. So many are looked at
+/// before the first picture too, wherever they lie.
 const MAX_ELEMENTS: u32 = 160;
+
+/// While there is no picture, the search goes on through so many elements if they lie within
+/// [`MAX_LEAD_BYTES`]: over six minutes of sound in blocks of 20 ms.
+const MAX_LEAD_ELEMENTS: u32 = 20_000;
+
+/// From the first cluster on. Heads are fetched with 64 KiB, so that a search to here takes a
+/// few hundred reads, whatever the sizes of the elements. It is a minute and a half of plain
+/// stereo samples at 48 kHz, and far more of any coded sound.
+const MAX_LEAD_BYTES: u64 = 16 << 20;
 
 /// A block's head: track number, time, flags.
 const BLOCK_HEAD_BYTES: u64 = 16;
@@ -33,13 +43,20 @@ pub(super) fn find(
 ) -> Result<First, IndexError> {
     let mut first = First::default();
     let mut cluster_time = 0_i64;
-    let mut at = layout.first_cluster.unwrap_or(layout.end);
-    for _ in 0..MAX_ELEMENTS {
+    let start = layout.first_cluster.unwrap_or(layout.end);
+    let mut at = start;
+    // Since the first picture, or since the start if there is none yet.
+    let mut looked_at = 0_u32;
+    while at < layout.end {
         let is_complete =
             first.video.len() >= VIDEO_BLOCKS && (audio.is_none() || first.audio.is_some());
-        if at >= layout.end || is_complete {
+        let is_lead = first.video.is_empty()
+            && looked_at < MAX_LEAD_ELEMENTS
+            && at.saturating_sub(start) < MAX_LEAD_BYTES;
+        if is_complete || (looked_at >= MAX_ELEMENTS && !is_lead) {
             break;
         }
+        looked_at = looked_at.saturating_add(1);
         let Some(element) = placed(bytes, at)? else {
             break;
         };
@@ -63,6 +80,9 @@ pub(super) fn find(
                 if let Some((track, shift)) = block_head(&body) {
                     let time = cluster_time.saturating_add(i64::from(shift));
                     if track == video && first.video.len() < VIDEO_BLOCKS {
+                        if first.video.is_empty() {
+                            looked_at = 1;
+                        }
                         first.video.push(time);
                     }
                     if Some(track) == audio && first.audio.is_none() {
