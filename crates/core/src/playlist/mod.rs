@@ -7,6 +7,7 @@ mod hls;
 use cattube_contract::plan::{AUDIO_RENDITION, ChunkId, Plan, Track};
 use cattube_contract::report::{ChunkReport, RenditionReport, SegmentReport};
 
+use crate::package::AUDIO_SEGMENT_SAMPLES;
 use crate::sound;
 
 pub use check::check_reports;
@@ -89,6 +90,8 @@ struct Stream<'a> {
     name: &'a str,
     /// Ticks a second.
     timescale: u32,
+    /// How long a segment is planned to be.
+    segment_ticks: i64,
     codecs: &'a str,
     segments: Vec<SegmentReport>,
 }
@@ -113,18 +116,40 @@ impl Stream<'_> {
         bits_per_second(self.size_bytes(), self.length_ticks(), self.timescale)
     }
 
-    /// The peak of bits a second over segments that are not the short rest of a chunk, as
-    /// RFC 8216 §4.3.4.2 measures it; never under the average.
+    /// The peak of bits a second, never under the average: the most of any segments in a row
+    /// that last together from a half of the planned length (of the longest, if all are
+    /// shorter) to three times that length, and of each one that alone is longer.
+    ///
+    /// RFC 8216 §4.1 takes rows of a half to one and a half of the target duration, which is
+    /// one to two planned lengths. A long still picture raises it further; a burst of less
+    /// than half of that counts here all the same.
     fn peak_bps(&self) -> u64 {
         let longest = self.segments.iter().map(|segment| segment.duration_ticks);
-        let half = longest.max().unwrap_or(0) / 2;
-        self.segments
-            .iter()
-            .filter(|segment| segment.duration_ticks >= half)
-            .map(|segment| {
-                bits_per_second(segment.size_bytes, segment.duration_ticks, self.timescale)
-            })
-            .fold(self.average_bps(), u64::max)
+        let least_ticks = longest.max().unwrap_or(0).min(self.segment_ticks) / 2;
+        let mut peak = self.average_bps();
+        let mut rest = self.segments.as_slice();
+        while let Some((_, after)) = rest.split_first() {
+            peak = peak.max(self.peak_from_first(rest, least_ticks));
+            rest = after;
+        }
+        peak
+    }
+
+    /// The same of those rows alone that begin with the first of `segments`.
+    fn peak_from_first(&self, segments: &[SegmentReport], least_ticks: i64) -> u64 {
+        let most_ticks = self.segment_ticks.saturating_mul(3);
+        let (mut size_bytes, mut ticks, mut peak) = (0_u64, 0_i64, 0);
+        for (place, segment) in segments.iter().enumerate() {
+            size_bytes = size_bytes.saturating_add(segment.size_bytes);
+            ticks = ticks.saturating_add(segment.duration_ticks);
+            if place > 0 && ticks > most_ticks {
+                break;
+            }
+            if ticks >= least_ticks {
+                peak = peak.max(bits_per_second(size_bytes, ticks, self.timescale));
+            }
+        }
+        peak
     }
 }
 
@@ -153,10 +178,11 @@ fn stream<'a>(
     reports: &'a [ChunkReport],
     name: &'a str,
 ) -> Result<Stream<'a>, JoinError> {
-    let (track, timescale) = if name == AUDIO_RENDITION {
-        (Track::Audio, sound::RATE_HZ)
+    let encoding = &plan.video.encoding;
+    let (track, timescale, segment_ticks) = if name == AUDIO_RENDITION {
+        (Track::Audio, sound::RATE_HZ, AUDIO_SEGMENT_SAMPLES)
     } else {
-        (Track::Video, plan.video.encoding.timescale)
+        (Track::Video, encoding.timescale, encoding.segment_ticks)
     };
     let parts: Vec<&RenditionReport> = ordered(reports, track)
         .into_iter()
@@ -170,6 +196,7 @@ fn stream<'a>(
         Some(first) if !segments.is_empty() => Ok(Stream {
             name,
             timescale,
+            segment_ticks,
             codecs: &first.codecs,
             segments,
         }),

@@ -169,6 +169,55 @@ fn the_master_names_every_size_and_the_sound() {
     assert!(playlist.variants[1].bandwidth < tall.bandwidth);
 }
 
+/// The bandwidth told of segments of so many milliseconds and bytes.
+fn bandwidth(segments: &[(i64, u64)]) -> u64 {
+    let mut plan = plan();
+    plan.audio = None;
+    plan.video.encoding.renditions.truncate(1);
+    let mut report = video(0);
+    let mut start = SHIFT;
+    let made = segments.iter().map(|(ms, bytes)| {
+        let made = segment(start, ms * 30, *bytes);
+        start += ms * 30;
+        made
+    });
+    report.renditions = BTreeMap::from([part("720p", made.collect())]);
+    let text = hls_master(&plan, &[report]).unwrap();
+    let (_, playlist) = m3u8_rs::parse_master_playlist(text.as_bytes()).unwrap();
+    playlist.variants[0].bandwidth
+}
+
+#[test]
+fn a_long_still_does_not_hide_a_burst() {
+    // 10 min at 1 Mb/s with 20 s at 3.5 Mb/s, and one still of 30 s.
+    let (usual, burst, still) = ((4_000, 500_000), (4_000, 1_750_000), (30_000, 20_000));
+    let mut film = [vec![usual; 80], vec![burst; 5], vec![usual; 65]].concat();
+    assert_eq!(bandwidth(&film), 3_500_000);
+    film.push(still);
+    assert_eq!(bandwidth(&film), 3_500_000);
+    // Nor is the still left out.
+    film.push((30_000, 15_000_000));
+    assert_eq!(bandwidth(&film), 4_000_000);
+}
+
+#[test]
+fn a_short_rest_counts_with_its_neighbours() {
+    // 1 Mb/s; of 1.9 s alone it would be 8 Mb/s.
+    let rest = (1_900, 1_900_000);
+    let usual = (4_000, 500_000);
+    // With the usual one before or behind it: 2.4 MB in 5.9 s.
+    let both: u64 = 2_400_000 * 80 / 59 + 1;
+    assert_eq!(bandwidth(&[usual, rest]), both);
+    assert_eq!(bandwidth(&[rest, usual, usual]), both);
+    // Together longer than three of 4 s: not so.
+    let longer = (10_200, 1_275_000);
+    let average: u64 = (2 * 1_275_000 + 1_900_000) * 80 / (2 * 102 + 19) + 1;
+    assert_eq!(bandwidth(&[longer, rest, longer]), average);
+    // All are shorter than planned: the longest is the measure.
+    assert_eq!(bandwidth(&[(1_000, 125_000), (400, 500_000)]), 3_571_429);
+    assert_eq!(bandwidth(&[(1_000, 125_000), (500, 500_000)]), 8_000_000);
+}
+
 #[test]
 fn a_silent_film_has_no_word_of_sound() {
     let mut plan = plan();
