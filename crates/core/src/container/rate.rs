@@ -68,7 +68,7 @@ pub(crate) fn nominal(times: &[i64], timescale: u32) -> Rational {
     clamp(timescale, *gap)
 }
 
-/// The mean of the distances that are at most twice the commonest, in 1/1000 tick.
+/// The mean of the distances under one and a half of the commonest, in 1/1000 tick.
 fn mean_gap(counts: &BTreeMap<u32, u32>) -> u64 {
     let commonest = counts
         .iter()
