@@ -1,9 +1,12 @@
 # The only task runner; CI calls `make test` and nothing else.
-# A machine needs Rust, Python 3.11 and make. Everything else goes into .local/.
+# A machine needs Linux on x86-64, Rust 1.94, a C compiler, Python 3.11 with venv, and make.
+# Everything else goes into .local/.
 
 PORT ?= 4566
 STORY_PORT ?= 4576
-ARCH ?= x86_64
+# What the last guided deployment saved, if there was one.
+SAVED_ARCH = $(shell sed -nE '/^\[default\.deploy\.parameters]/,/^\[/s/^parameter_overrides *=.*Architecture=[\\"]*([a-z0-9_]+).*/\1/p' samconfig.toml)
+ARCH ?= $(or $(SAVED_ARCH),x86_64)
 SIZES ?= auto
 ENGINE ?= run
 SEEDS ?= 100000
@@ -20,9 +23,15 @@ CHECKOV := .local/checkov/bin/checkov
 TOOLS := .local/tools.stamp
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/.local/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
-# A region for sam's checks. What speaks to AWS takes the user's own.
+# A region for sam's checks. What speaks to AWS takes the user's own, and never the local engine's
+# address and credentials, which an `eval` of `engine.py env --export` leaves in the shell.
 ifeq ($(filter deploy redrive,$(MAKECMDGOALS)),)
 export AWS_DEFAULT_REGION ?= us-east-1
+else ifneq ($(filter deploy,$(MAKECMDGOALS))$(STACK),)
+ifeq ($(AWS_ACCESS_KEY_ID),localdev)
+$(error this shell speaks to the local engine: use another)
+endif
+unexport AWS_ENDPOINT_URL
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
@@ -86,7 +95,7 @@ soak: build ## N uploads while one worker in ten is killed, each accounted for; 
 model: setup ## every state of the model of the join, and how many there are
 	cargo test --quiet --package cattube-tests --test cattube model:: -- --nocapture
 
-fuzz: setup ## RUNS made-up inputs for every reader of outside bytes; TARGET=… RUN=… plays one again
+fuzz: setup ## RUNS fuzzed inputs for every reader of outside bytes; TARGET=… RUN=… plays one again
 	@FUZZ_RUNS=$(RUNS) FUZZ_TARGET=$(TARGET) FUZZ_RUN=$(RUN) \
 	    cargo test --quiet --package cattube-tests --test fuzz -- --nocapture
 
@@ -124,9 +133,13 @@ redrive: setup ## list the messages that nobody could handle; Q=assemble sends a
 logs: setup ## what the functions logged; F=transcode for one, FOLLOW=1 to go on
 	@$(PY) local/logs.py $(if $(F),--function $(F)) $(if $(FOLLOW),--follow)
 
-deploy: setup ## to AWS, guided; ARCH=arm64 for Graviton
+# The answers are saved in samconfig.toml and offered the next time, but none of them if the command
+# line has --parameter-overrides: it is there only as long as nothing is saved.
+deploy: setup ## to AWS, guided; ARCH=arm64 for Graviton, the first time
+	@test "$(or $(SAVED_ARCH),$(ARCH))" = "$(ARCH)" || { \
+	    echo "ARCH=$(ARCH), but $(SAVED_ARCH) is saved: change Architecture in samconfig.toml" >&2; exit 1; }
 	ARCH=$(ARCH) PYTHON=$(abspath $(PY)) sam build --parameter-overrides Architecture=$(ARCH)
-	sam deploy --guided --parameter-overrides Architecture=$(ARCH)
+	sam deploy --guided $(if $(SAVED_ARCH),,--parameter-overrides Architecture=$(ARCH))
 
 clean: stop ## also remove what was built and installed
 	rm -rf .aws-sam .local target
