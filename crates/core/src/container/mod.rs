@@ -11,6 +11,7 @@ mod mp4;
 pub mod probe_text;
 mod rate;
 pub(crate) mod reader;
+mod size;
 mod sniff;
 pub mod sparse;
 #[cfg(test)]
@@ -23,7 +24,10 @@ use cattube_contract::event::RejectionCode;
 use cattube_contract::media::{DynamicRange, Rational, Rotation};
 
 pub(crate) use codec::decoders;
+pub(crate) use size::MAX_PIXELS;
 pub use sparse::SparseBytes;
+
+use size::{checked_size, square_width_px};
 
 /// What kind of file the master is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,14 +247,6 @@ impl IndexError {
     }
 }
 
-/// Longest side of a picture that is accepted, in pixels: H.264's and HEVC's decoders and x264
-/// stop there too.
-const MAX_SIDE_PX: u32 = 16_384;
-
-/// Most pixels of a picture that are accepted, and that ffmpeg may decode: 8K of 8192×4320
-/// and a little.
-pub(crate) const MAX_PIXELS: u64 = 36_000_000;
-
 /// Decides what a master is made of.
 ///
 /// # Errors
@@ -261,37 +257,6 @@ pub fn index(bytes: &SparseBytes) -> Result<MasterIndex, IndexError> {
         Container::Matroska => matroska::index(bytes),
         Container::Other(format) => Err(IndexError::NeedProbe { format }),
     }
-}
-
-/// The width in square pixels of a picture whose own are of `pixel_aspect`, rounded down.
-fn square_width_px(width_px: u32, pixel_aspect: Rational) -> u32 {
-    let square = u64::from(width_px) * u64::from(pixel_aspect.num);
-    let square = square / u64::from(pixel_aspect.den.max(1));
-    u32::try_from(square).unwrap_or(u32::MAX).max(1)
-}
-
-/// Refuses pictures that are too large to decode safely, as they are stored, or to encode, as
-/// they are shown, or of no size.
-fn checked_size(width_px: u32, height_px: u32, pixel_aspect: Rational) -> Result<(), IndexError> {
-    let pixels = u64::from(width_px).saturating_mul(u64::from(height_px));
-    if pixels == 0 {
-        return Err(IndexError::rejected(
-            RejectionCode::Malformed,
-            "The video track does not say how large its pictures are.",
-        ));
-    }
-    let shown_width_px = width_px.max(square_width_px(width_px, pixel_aspect));
-    let shown = u64::from(shown_width_px).saturating_mul(u64::from(height_px));
-    if shown_width_px.max(height_px) > MAX_SIDE_PX || shown > MAX_PIXELS {
-        return Err(IndexError::rejected(
-            RejectionCode::TooLarge,
-            format!(
-                "The pictures are {shown_width_px}×{height_px} pixels; at most {MAX_SIDE_PX} on \
-                 a side and {MAX_PIXELS} in all are accepted."
-            ),
-        ));
-    }
-    Ok(())
 }
 
 /// `value` × `num` / `den`, to the nearest integer; 0 if `den` is 0.
