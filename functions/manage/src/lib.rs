@@ -123,6 +123,9 @@ impl Catalogue {
         {
             action = self.skip(metadata, answered, size).await?;
         }
+        if let Some(requested) = video.unheard_redo() {
+            self.say_allocated(metadata, requested.clone()).await?;
+        }
         Ok(Outcome::of(action, metadata))
     }
 

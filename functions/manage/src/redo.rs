@@ -100,6 +100,17 @@ impl Catalogue {
         }
     }
 
+    /// Says of a new making that it was asked for, when other news of its video come before that:
+    /// whoever allocated it may have died on the way to the bus. It is the same event, however
+    /// often.
+    pub(crate) async fn say_allocated(
+        &self,
+        news: &Metadata,
+        requested: RetryRequested,
+    ) -> Result<(), ManageError> {
+        self.say_requested(news.clone(), None, requested).await
+    }
+
     async fn say_requested(
         &self,
         cause: Metadata,

@@ -9,8 +9,10 @@ use cattube_contract::{Command, CommandMessage, Event, Metadata};
 use cattube_core::retry::{POLICY, job_deadline_name};
 use cattube_ports::Clock;
 use cattube_ports::fakes::FaultPlan;
-use cattube_ports::outcome::MessageHandler;
+use cattube_ports::http::ApiRequest;
+use cattube_ports::outcome::{ApiHandler, MessageHandler};
 use cattube_ports::queue::OutgoingMessage;
+use cattube_tests::rules::bus_body;
 use cattube_tests::world::{DROP_OWNER, JOB_DEADLINE, Message, World};
 
 use super::{answer, broken_world, exhausted, question, set, told};
@@ -107,8 +109,8 @@ async fn a_job_that_waits_for_workers_is_watched_on() {
     for (others_wait, done) in [
         // It was planned since.
         (true, "watched on"),
-        (true, "waits for workers"),
-        (true, "waits for workers"),
+        (true, "waits its turn"),
+        (true, "waits its turn"),
         (false, "queued again"),
     ] {
         world.elapse(JOB_DEADLINE);
@@ -125,6 +127,87 @@ async fn a_job_that_waits_for_workers_is_watched_on() {
     world.pump().await;
     assert_eq!(state(&world).await, "ready");
     assert_eq!(exhausted(&world), []);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_behind_others_is_watched_on_and_queues_no_chunk_twice() {
+    let mut world = world(&FaultPlan::none());
+    let mut jobs = Vec::new();
+    pump_but(&mut world, is_job).await;
+    for (others_wait, done) in [
+        (true, "waits its turn"),
+        (true, "waits its turn"),
+        (false, "queued again"),
+        (false, "queued again"),
+    ] {
+        world.elapse(JOB_DEADLINE);
+        let deadline = world.waiting.remove(0);
+        if others_wait {
+            let other = OutgoingMessage::new("another film".to_owned(), "own".to_owned());
+            world.retry.jobs.send(&[other]).await.unwrap();
+        }
+        assert_eq!(world.deliver(&deadline).await.unwrap(), done);
+        world.route();
+        if others_wait {
+            world.waiting.retain(|message| !is_job(message));
+        }
+        jobs.append(&mut world.waiting);
+    }
+    // Its turn has come: the first one makes the plan, and the other finds it made.
+    world.waiting = jobs;
+    world.pump().await;
+    assert!(world.failures.is_empty(), "{:?}", world.failures);
+    assert_eq!(state(&world).await, "ready");
+    let planned = world.history.iter().filter_map(|envelope| {
+        if let Event::VideoPlanned(planned) = &envelope.event {
+            Some(planned.video_chunk_count + planned.audio_chunk_count)
+        } else {
+            None
+        }
+    });
+    let planned: Vec<_> = planned.collect();
+    assert_eq!(planned.len(), 2);
+    let done = count(&world, "ChunkTranscoded");
+    assert_eq!(u32::try_from(done).unwrap(), planned[0]);
+}
+
+#[tokio::test]
+async fn a_new_making_whose_event_never_left_is_said_with_the_next_news() {
+    let mut world = world(&FaultPlan::none());
+    world.pump().await;
+    let id = video(&world);
+    let request = ApiRequest {
+        route: "POST /v1/videos/{id}/retry".to_owned(),
+        path: [("id".to_owned(), id.to_string())].into(),
+        subject: Some(DROP_OWNER.to_owned()),
+        body: b"{}".to_vec(),
+        ..ApiRequest::default()
+    };
+    assert_eq!(world.manage.answer(request).await.unwrap().status, 202);
+    world.route();
+    world.waiting.clear();
+    assert_eq!(count(&world, "RetryRequested"), 1);
+    // A late double of whatever event.
+    let late = world
+        .history
+        .iter()
+        .find(|envelope| envelope.event.name() == "VideoReady");
+    let late = bus_body(late.unwrap());
+    world.waiting.push(Message::Catalogue(late.clone()));
+    world.pump().await;
+    assert!(world.failures.is_empty(), "{:?}", world.failures);
+    let asked = |world: &World| {
+        let all = world.history.iter();
+        all.filter(|envelope| envelope.event.name() == "RetryRequested")
+            .count()
+    };
+    // The same event a second time.
+    assert_eq!((asked(&world), count(&world, "RetryRequested")), (2, 1));
+    assert_eq!(count(&world, "VideoReady"), 2);
+    // Once it was heard, it is not said again.
+    world.waiting.push(Message::Catalogue(late));
+    world.pump().await;
+    assert_eq!(asked(&world), 2);
 }
 
 #[tokio::test]

@@ -180,6 +180,13 @@ impl Video {
         (newest && self.is_in_the_making()).then_some(&redoing.request)
     }
 
+    /// The same, if its event was not heard: what allocated it may have died before it said so.
+    #[must_use]
+    pub fn unheard_redo(&self) -> Option<&RetryRequested> {
+        let begun = self.redo.as_ref().is_some_and(|redoing| redoing.begun);
+        self.redo_in_progress().filter(|_| !begun)
+    }
+
     /// The making begins: what a person was asked about an older one is answered.
     pub(super) fn begin_redo(&mut self, request: &RetryRequested) {
         let begun = self

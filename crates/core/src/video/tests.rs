@@ -263,7 +263,10 @@ fn a_redo_builds_on_what_is_ready_and_replaces_it_when_it_is() {
     assert_eq!(request.master.etag, "e");
     let video = video.allocate(&request, None);
     assert_eq!(video.redo_in_progress(), Some(&request));
+    assert_eq!(video.unheard_redo(), Some(&request));
     let video = then(video, Event::RetryRequested(request.clone()));
+    assert_eq!(video.redo_in_progress(), Some(&request));
+    assert_eq!(video.unheard_redo(), None);
     assert_eq!(
         (video.served_generation(), video.hls_key.as_deref()),
         (Some(1), Some("g1"))
