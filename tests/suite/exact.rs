@@ -339,6 +339,20 @@ async fn old_avi_as_one_piece() {
     check(&[&master], NATIVE, 1, Compare::Pictures).await;
 }
 
+#[tokio::test]
+async fn decoders_that_have_other_names_than_their_codecs() {
+    let sound = "-f lavfi -i sine=r=44100";
+    for (file, options) in [
+        ("m.avi", "-c:v msmpeg4 -q:v 3"),
+        ("m.flv", "-c:v flv1 -q:v 3"),
+        ("m.wmv", "-c:v wmv2 -q:v 3 -c:a wmav2"),
+    ] {
+        let audio = if options.contains("c:a") { sound } else { "" };
+        let master = format!("{SOURCE}:r=25 {audio} -t 2 {options} {file}");
+        check(&[&master], NATIVE, 1, Compare::Pictures).await;
+    }
+}
+
 /// The sound of a file as 48 kHz mono samples, from the film's zero on.
 fn sound(dir: &Path, file: &str) -> Vec<i32> {
     let args = format!(

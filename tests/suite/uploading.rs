@@ -339,13 +339,14 @@ async fn a_lost_event_of_the_bucket_is_healed_by_the_deadline() {
 }
 
 #[tokio::test]
-async fn an_object_that_nobody_takes_up_is_given_up_in_the_end() {
+async fn an_object_that_nobody_takes_up_is_kept_and_asked_about_until_somebody_does() {
     let faults = FaultPlan::none();
     let mut world = world(&faults);
     let client = Client::create(&world, &faults, &bytes(300), 100).await;
     client.send(&world, &faults, &[1, 2, 3]).await;
     client.complete(&world, &faults).await;
-    loop {
+    let rounds = 2 * MAX_ROUNDS;
+    for _ in 0..=rounds {
         loop {
             world.route();
             // `ingest` cannot run.
@@ -358,21 +359,26 @@ async fn an_object_that_nobody_takes_up_is_given_up_in_the_end() {
             let message = world.waiting.remove(0);
             deliver(&world, &message, &faults).await;
         }
-        if !next_deadline(&mut world) {
-            break;
-        }
+        assert!(next_deadline(&mut world), "nobody looks at it any more");
     }
+    // Once it is called a failure, so that a person is asked; and then it is said again.
     let said = of(&world, "UploadCompleted").count();
-    assert_eq!(u32::try_from(said).unwrap(), MAX_ROUNDS);
+    assert_eq!(u32::try_from(said).unwrap(), rounds - 1);
     assert_eq!(ids(&world, "UploadCompleted").len(), 1);
     let failed: Vec<_> = of(&world, "UploadFailed").collect();
     let Event::UploadFailed(data) = &failed[0].event else {
         panic!("{failed:?}");
     };
-    assert_eq!(data.fault, Fault::Permanent);
-    assert_eq!(ids(&world, "UploadAbandoned").len(), 1);
-    assert_eq!(catalogue_state(&world, &client).await, "abandoned");
-    assert_eq!(client.show(&world, &faults).await["state"], "abandoned");
+    assert!(data.is_whole() && failed.len() == 1, "{failed:?}");
+    assert_eq!(ids(&world, "HumanRequested").len(), 1);
+    assert_eq!(ids(&world, "UploadAbandoned").len(), 0);
+    assert!(world.masters.bytes_of(&client.key()).is_some());
+
+    // It runs again: the next word brings the upload on its way, and there is nothing to ask.
+    settle(&mut world, &faults, 1).await;
+    assert_eq!(ids(&world, "VideoUploaded").len(), 1);
+    assert_eq!(client.show(&world, &faults).await["state"], "completed");
+    assert_eq!(world.upload_deadlines.pending(), []);
 }
 
 #[tokio::test]

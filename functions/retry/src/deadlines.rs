@@ -69,7 +69,7 @@ impl Retry {
                 };
                 let deadline = self.deadline(metadata.clone(), check, Duration::ZERO)?;
                 self.scheduler.set(deadline).await?;
-                Ok("waits for workers")
+                Ok("waits its turn")
             }
             Judgement::Enough => {
                 let failure = Failure {

@@ -19,7 +19,7 @@ pub enum Cause {
         /// Which making of it.
         generation: u32,
     },
-    /// An upload was given up.
+    /// An upload was given up, or is whole and not taken up.
     Upload {
         /// The video that it would have become.
         video_id: VideoId,
@@ -161,11 +161,17 @@ fn exhaustion(metadata: &Metadata, exhausted: &RetriesExhausted) -> Concern {
         (Stage::Work, Some(chunk)) => chunk.to_string(),
         (Stage::Work, None) => "plan".to_owned(),
     };
-    Concern {
-        cause: Cause::Making {
-            video_id: metadata.video_id,
+    let video_id = metadata.video_id;
+    let cause = if exhausted.stage == Stage::Upload {
+        Cause::Upload { video_id }
+    } else {
+        Cause::Making {
+            video_id,
             generation: exhausted.generation,
-        },
+        }
+    };
+    Concern {
+        cause,
         failure: Failure {
             rendition: exhausted.rendition.clone(),
             work: exhausted.work.clone(),

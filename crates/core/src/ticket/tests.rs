@@ -381,6 +381,33 @@ fn what_has_ended_needs_no_question() {
     assert!(!begun.is_over(&newer));
 }
 
+#[test]
+fn a_whole_upload_that_nobody_takes_up_is_a_question_until_it_is_a_video() {
+    let envelope = Envelope {
+        metadata: metadata(1, 0),
+        event: Event::RetriesExhausted(RetriesExhausted {
+            generation: 0,
+            chunk: None,
+            attempts: 1,
+            fault: Fault::Permanent,
+            reason: "the file is whole, and nobody took it up".to_owned(),
+            stage: Stage::Upload,
+            work: None,
+            rendition: None,
+        }),
+    };
+    let concern = Concern::of(&envelope).unwrap();
+    let video_id = envelope.metadata.video_id;
+    assert_eq!(concern.cause, Cause::Upload { video_id });
+    let begun = Subject::default();
+    assert!(!begun.is_over(&concern));
+    assert!(begun.end(Ending::Making(1)).is_over(&concern));
+    let ticket = ticket_of(&concern);
+    assert_eq!(ticket.answers(), [Answer::GiveUp]);
+    let effect = words::effect(&ticket, &Answer::GiveUp);
+    assert!(effect.starts_with("seen"), "{effect}");
+}
+
 fn alarm_body(value: &str, timestamp: &str) -> String {
     serde_json::json!({
         "id": "c4c1c1c9-6542-e61b-6ef0-8c4d36933a92", "detail-type": "CloudWatch Alarm State Change",

@@ -35,7 +35,7 @@ pub fn subject(ticket: &Ticket) -> String {
 pub fn headline(ticket: &Ticket) -> String {
     let text = match &ticket.cause {
         Cause::Making { video_id, .. } => format!("{video_id} cannot be made"),
-        Cause::Upload { video_id } => format!("the upload of {video_id} was given up"),
+        Cause::Upload { video_id } => format!("the upload of {video_id} does not go on"),
         Cause::Message { queue, .. } => format!("a message of `{queue}` cannot be handled"),
         Cause::Alarm { name } => format!("alarm {name}"),
     };
@@ -69,6 +69,13 @@ pub fn effect(ticket: &Ticket, answer: &Answer) -> String {
     match (answer, &ticket.cause) {
         (Answer::Retry, Cause::Message { .. }) => {
             "retry: put it back on its queue (the cause is mended)".to_owned()
+        }
+        // The chunks are whole and do not fit each other: those of another encoder may.
+        (Answer::Retry, Cause::Making { video_id, .. }) if ticket.failures.contains_key("join") => {
+            format!(
+                "retry: join its chunks again (the cause is mended); if they do not fit each other, \
+                 make it anew by POST /v1/videos/{video_id}/retry"
+            )
         }
         (Answer::Retry, _) => "retry: try what failed again (the cause is mended)".to_owned(),
         (Answer::SkipSize(name), _) if name == AUDIO_RENDITION => {
