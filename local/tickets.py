@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--name", default="run")
     parser.add_argument("--all", action="store_true", help="also those that are answered or closed")
     parser.add_argument("--ticket", help="the ticket to answer")
-    parser.add_argument("--answer", help="retry, skip-720p or give-up")
+    parser.add_argument("--answer", help="retry, skip-720p, skip-audio or give-up")
     args = parser.parse_args()
     if bool(args.ticket) != bool(args.answer):
         raise SystemExit("to answer a ticket takes both: T=tkt_… A=retry")

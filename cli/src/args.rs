@@ -62,7 +62,7 @@ pub enum Command {
     Answer {
         /// The ticket.
         ticket: String,
-        /// `retry`, `skip-720p` (a size that failed) or `give-up`.
+        /// `retry`, `skip-720p` (a size that failed), `skip-audio` or `give-up`.
         answer: Answer,
     },
 }

@@ -54,7 +54,7 @@ impl FromStr for Answer {
             _ if is_skip => Ok(Self(text.to_owned())),
             _ => Err(Error::Argument {
                 got: text.to_owned(),
-                expected: "retry, skip-720p (a size that failed) or give-up",
+                expected: "retry, skip-720p (a size that failed), skip-audio or give-up",
             }),
         }
     }
