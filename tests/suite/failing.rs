@@ -5,7 +5,7 @@ mod buried;
 mod silent;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use cattube_adapters::ffmpeg::Ffmpeg;
 use cattube_contract::event::{
@@ -22,6 +22,7 @@ use cattube_ports::fakes::FaultPlan;
 use cattube_ports::{Clock, Encoder, PortError};
 use cattube_tests::rules::bus_body;
 use cattube_tests::world::{DROP_OWNER, Message, World};
+use jiff::Timestamp;
 
 use crate::flow::{count, master, state, video};
 
@@ -41,6 +42,43 @@ impl Encoder for Disk {
             });
         }
         Ffmpeg.open().await
+    }
+}
+
+/// A clock on which half a minute goes by between two looks.
+#[derive(Default)]
+struct Hasty(AtomicI64);
+
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        let seconds = self.0.fetch_add(30, Ordering::Relaxed);
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+}
+
+/// The index of a film lies at its end, three reads away.
+#[tokio::test]
+async fn an_index_that_is_not_found_in_time_fails_the_job_and_not_the_function() {
+    let mut world = World::new(Arc::new(Ffmpeg), Quality::Crf(30), &FaultPlan::none());
+    world.masters.put_master("drop/film.mp4", master(), &[]);
+    world.plan.clock = Arc::new(Hasty::default());
+    world.pump().await;
+    assert!(world.failures.is_empty(), "{:?}", world.failures);
+    let failed: Vec<_> = world
+        .history
+        .iter()
+        .filter_map(|envelope| {
+            if let Event::PlanFailed(failed) = &envelope.event {
+                Some((failed.fault, failed.reason.as_str()))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(failed.len(), 5, "{failed:?}");
+    for (fault, reason) in failed {
+        assert_eq!(fault, Fault::Transient);
+        assert!(reason.contains("not found in time"), "{reason}");
     }
 }
 
