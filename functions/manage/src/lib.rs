@@ -110,7 +110,7 @@ impl Catalogue {
         if metadata.video_id == VideoId::NONE {
             return Ok(Outcome::of("of no video", metadata));
         }
-        self.note(envelope).await?;
+        let is_news = self.note(envelope).await?;
         let Some(video) = self.record(envelope).await? else {
             return Ok(Outcome::of("of no known video", metadata));
         };
@@ -123,7 +123,8 @@ impl Catalogue {
         {
             action = self.skip(metadata, answered, size).await?;
         }
-        if let Some(requested) = video.unheard_redo() {
+        // What is told again has no second effect, not even this one.
+        if let Some(requested) = video.unheard_redo().filter(|_| is_news) {
             self.say_allocated(metadata, requested.clone()).await?;
         }
         Ok(Outcome::of(action, metadata))

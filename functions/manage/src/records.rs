@@ -27,8 +27,8 @@ fn timeline_key(envelope: &Envelope, first_at: Timestamp) -> String {
 }
 
 impl Catalogue {
-    /// Adds the event to the timeline, once.
-    pub(crate) async fn note(&self, envelope: &Envelope) -> Result<(), ManageError> {
+    /// Adds the event to the timeline, once; says whether it is new there.
+    pub(crate) async fn note(&self, envelope: &Envelope) -> Result<bool, ManageError> {
         let mut detail = envelope.to_detail()?;
         let entry = TimelineEntry {
             name: envelope.event.name().to_owned(),
@@ -39,8 +39,7 @@ impl Catalogue {
         let first_at = self.first_at(&partition, envelope).await?;
         let key = timeline_key(envelope, first_at);
         let body = serde_json::to_value(&entry).map_err(document(key.as_str()))?;
-        self.save_once(&partition, &key, &body).await?;
-        Ok(())
+        self.save_once(&partition, &key, &body).await
     }
 
     /// When the event was said first. Whoever cannot know whether it was heard says it again,

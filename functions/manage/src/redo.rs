@@ -100,7 +100,7 @@ impl Catalogue {
         }
     }
 
-    /// Says of a new making that it was asked for, when other news of its video come before that:
+    /// Says of a new making that it was asked for, when other news of its video come after that:
     /// whoever allocated it may have died on the way to the bus. It is the same event, however
     /// often.
     pub(crate) async fn say_allocated(

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use cattube_contract::command::PlanVideo;
 use cattube_contract::event::{Answer, FailedWork, RetryRequested, Stage};
-use cattube_contract::{Command, CommandMessage, Event, Metadata};
+use cattube_contract::{Command, CommandMessage, Event, EventId, Metadata};
 use cattube_core::retry::{POLICY, job_deadline_name};
 use cattube_ports::Clock;
 use cattube_ports::fakes::FaultPlan;
@@ -187,25 +187,31 @@ async fn a_new_making_whose_event_never_left_is_said_with_the_next_news() {
     world.route();
     world.waiting.clear();
     assert_eq!(count(&world, "RetryRequested"), 1);
-    // A late double of whatever event.
-    let late = world
-        .history
-        .iter()
-        .find(|envelope| envelope.event.name() == "VideoReady");
-    let late = bus_body(late.unwrap());
-    world.waiting.push(Message::Catalogue(late.clone()));
-    world.pump().await;
-    assert!(world.failures.is_empty(), "{:?}", world.failures);
     let asked = |world: &World| {
         let all = world.history.iter();
         all.filter(|envelope| envelope.event.name() == "RetryRequested")
             .count()
     };
-    // The same event a second time.
+    let mut ready = world
+        .history
+        .iter()
+        .find(|envelope| envelope.event.name() == "VideoReady")
+        .cloned()
+        .unwrap();
+    // What is told a second time is no news.
+    world.waiting.push(Message::Catalogue(bus_body(&ready)));
+    world.pump().await;
+    assert_eq!(asked(&world), 1);
+    // Another event is: the same request is said again.
+    ready.metadata.event_id = EventId::derive("VideoReady", &["said by another"]);
+    world.waiting.push(Message::Catalogue(bus_body(&ready)));
+    world.pump().await;
+    assert!(world.failures.is_empty(), "{:?}", world.failures);
     assert_eq!((asked(&world), count(&world, "RetryRequested")), (2, 1));
     assert_eq!(count(&world, "VideoReady"), 2);
-    // Once it was heard, it is not said again.
-    world.waiting.push(Message::Catalogue(late));
+    // It was heard: no news brings it up again.
+    ready.metadata.event_id = EventId::derive("VideoReady", &["said by a third"]);
+    world.waiting.push(Message::Catalogue(bus_body(&ready)));
     world.pump().await;
     assert_eq!(asked(&world), 2);
 }
