@@ -40,8 +40,8 @@ KILL_WITHIN_SECONDS = 1.5
 PARALLEL_UPLOADS = 4
 # How often a client starts again, and a request is sent again: it may be answered by a worker that dies.
 ATTEMPTS = 10
-# Longer than a queue hides what a killed worker had.
-QUIET_SECONDS = 400
+# Longer than a queue hides what a killed worker had: 720 s, those of `jobs` and `assemble`.
+QUIET_SECONDS = 900
 # The function whose workers run encoders.
 ENCODES = "transcode"
 
