@@ -1,7 +1,9 @@
-//! What files are made of, and that no bytes upset it.
+//! What files are made of.
+
+mod damage;
+mod matroska;
 
 use cattube_contract::media::{DynamicRange, Rational, Rotation};
-use proptest::prelude::*;
 
 use super::fixture::{
     TrackSpec, atom, audio_entry, audio_track, drive, element, full, mp4, video_entry, video_track,
@@ -393,64 +395,6 @@ fn a_run_cannot_promise_millions_of_samples_out_of_nothing() {
     assert_eq!(code, RejectionCode::Truncated, "{reason}");
 }
 
-#[test]
-fn webm_with_cues() {
-    let file = webm(100, 10);
-    let index = indexed(&file);
-    assert_eq!(index.container, Container::Matroska);
-    assert_eq!((index.video.codec, index.video.timescale), ("vp9", 1_000));
-    assert_eq!(index.video.frame_rate, Rational { num: 25, den: 1 });
-    let Access::Clusters(map) = &index.video.access else {
-        panic!("{:?}", index.video.access);
-    };
-    assert_eq!(map.cues.len(), 10);
-    for (cue, time) in map.cues.iter().zip((0..).step_by(400)) {
-        assert_eq!(cue.pts, time);
-        let at = usize::try_from(cue.cluster).unwrap();
-        assert_eq!(file[at..at + 4], [0x1f, 0x43, 0xb6, 0x75]);
-    }
-    assert_eq!(map.first_pts, 0);
-    // Cues that point elsewhere are not used.
-    let mut file = file;
-    let at = usize::try_from(map.cues[9].cluster).unwrap();
-    file[at] = 0x1e;
-    assert_eq!(indexed(&file).video.access, Access::Whole);
-}
-
-#[test]
-fn pictures_that_begin_long_after_the_sound_are_found() {
-    // Three elements a block: the cluster, its time, the block.
-    for blocks in [1_u32, 50, 54, 500, 6_000] {
-        let sound = vec![300; usize::try_from(blocks).unwrap()];
-        let (index, reads) = drive(&webm_after_sound(&sound, 100, 10));
-        let index = index.unwrap();
-        assert_eq!(index.video.frame_rate, Rational { num: 25, den: 1 });
-        assert_eq!(index.video.origin_ticks, 0);
-        assert!(index.audio.is_some());
-        let Access::Clusters(map) = &index.video.access else {
-            panic!("{:?}", index.video.access);
-        };
-        assert_eq!(map.first_pts, i64::from(blocks) * 20, "{blocks}");
-        assert!(reads < 80, "{blocks}: {reads} reads");
-    }
-}
-
-#[test]
-fn the_search_for_a_picture_comes_to_an_end() {
-    // By the number of the elements, and by how far it goes: here each block costs a read.
-    for (sound, most_reads) in [(vec![1; 7_000], 20), (vec![100_000; 200], 400)] {
-        let (index, reads) = drive(&webm_after_sound(&sound, 100, 10));
-        let Err(IndexError::Rejected { code, .. }) = index else {
-            panic!("{index:?}");
-        };
-        assert_eq!(code, RejectionCode::Malformed);
-        assert!(reads < most_reads, "{reads} reads");
-    }
-    // Some elements are looked at wherever they lie.
-    let (index, _) = drive(&webm_after_sound(&[1_000_000; 50], 10, 10));
-    assert!(index.is_ok(), "{index:?}");
-}
-
 const TS_PROBE: &str = "\
 Input #0, mpegts, from 'start.ts':
   Duration: 00:00:20.02, start: 1.445333, bitrate: 615 kb/s
@@ -536,125 +480,6 @@ fn ffmpegs_word_for_other_containers() {
     }
 }
 
-/// Valid files to damage.
-fn seeds() -> Vec<Vec<u8>> {
-    let mut edited = video_track(20, 600, 20, 5);
-    edited.edits = vec![(100, -1), (500, 40)];
-    let hevc = TrackSpec {
-        entry: video_entry(*b"hvc1", 64, 64, &atom(*b"hvcC", HVCC)),
-        ..video_track(5, 1_000, 40, 5)
-    };
-    let avc = TrackSpec {
-        entry: video_entry(*b"avc1", 64, 64, &atom(*b"avcC", AVCC)),
-        ..video_track(5, 1_000, 40, 2)
-    };
-    let mut pcm = audio_track(100, 48_000);
-    pcm.entry = audio_entry(*b"sowt", 48_000);
-    vec![
-        mp4(&[edited, audio_track(30, 44_100)]),
-        mp4(&[hevc, pcm]),
-        mp4(&[avc]),
-        fragmented(7),
-        webm(40, 10),
-    ]
-}
-
-/// x265: Main 10, BT.2020, SMPTE 2084; VPS and PPS left out.
-const HVCC: &[u8] = &[
-    1, 2, 0x20, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 0x3c, 0xf0, 0, 0xfc, 0xfd, 0xfa, 0xfa, 0, 0, 0x0f, 1,
-    0x21, 0, 1, 0, 0x10, 0x42, 0x01, 0x01, 0x02, 0x20, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x3c,
-];
-
-const AVCC: &[u8] = &[
-    1, 100, 0, 30, 0xff, 0xe1, 0, 12, 0x67, 100, 0, 30, 0xac, 0xd9, 0x40, 0xa0, 0x2f, 0xf9, 0x70,
-    0x11,
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn no_bytes_upset_it(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0..6_usize) {
-        let front: [&[u8]; 6] = [
-            b"",
-            b"\0\0\0\x08ftyp",
-            b"\0\0\0\x08free\0\0\0\0moov",
-            b"\x1a\x45\xdf\xa3\x81\0\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff",
-            b"\0\0\0\0moov\0\0\0\0trak",
-            b"#EXTM3U",
-        ];
-        let _ = drive(&[front[kind], &bytes].concat());
-    }
-
-    #[test]
-    fn no_damage_upsets_it(
-        seed in 0..5_usize,
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
-        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
-    ) {
-        let mut file = seeds().swap_remove(seed);
-        for (place, byte) in damage {
-            let place = place.index(file.len());
-            file[place] = byte;
-        }
-        if let Some(cut) = cut {
-            file.truncate(cut.index(file.len()));
-        }
-        if let Ok(index) = drive(&file).0 {
-            // What was accepted can be cut and sliced.
-            for range in crate::chunking::cut_video(&index.video, 400) {
-                let slice = crate::slice::slice_video(&index, range);
-                prop_assert!(!slice.parts.is_empty());
-            }
-            let _ = crate::chunking::shift_ticks(&index.video);
-            if let Some(audio) = &index.audio {
-                for range in crate::chunking::cut_audio(audio) {
-                    let _ = crate::slice::slice_audio(&index, audio, range);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_words_of_ffmpeg_upset_it(
-        lines in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
-        noise in "\\PC{0,200}",
-    ) {
-        let known: Vec<&str> = TS_PROBE.lines().chain([noise.as_str()]).collect();
-        let text: Vec<&str> = lines.iter().map(|line| *line.get(&known)).collect();
-        let _ = probe_text::parse("mpegts", 1, &text.join("\n"));
-    }
-
-    #[test]
-    fn sparse_bytes_are_the_file(
-        file in prop::collection::vec(any::<u8>(), 1..200),
-        pieces in prop::collection::vec((0..200_u64, 1..60_usize), 0..12),
-        start in 0..200_u64,
-        length in 0..200_u64,
-    ) {
-        let size = u64::try_from(file.len()).unwrap();
-        let mut bytes = SparseBytes::new(size);
-        for (offset, length) in pieces {
-            let from = usize::try_from(offset).unwrap().min(file.len());
-            let until = (from + length).min(file.len());
-            bytes.insert(offset.min(size), file[from..until].to_vec());
-        }
-        let from = start.min(size);
-        let until = (start + length).min(size);
-        match bytes.get(start..start + length) {
-            Ok(found) => {
-                let expected = &file[usize::try_from(from).unwrap()..usize::try_from(until).unwrap()];
-                prop_assert_eq!(&*found, expected);
-            }
-            Err(IndexError::Need(missing)) => {
-                prop_assert!(from <= missing.start && missing.start < missing.end);
-                prop_assert_eq!(missing.end, until);
-            }
-            Err(other) => prop_assert!(false, "{}", other),
-        }
-    }
-}
-
 #[test]
 fn two_million_samples_are_read_and_no_more() {
     let promising = |count: u32| {
@@ -670,26 +495,4 @@ fn two_million_samples_are_read_and_no_more() {
     };
     assert_eq!(promising(2_000_000), RejectionCode::Truncated);
     assert_eq!(promising(2_000_001), RejectionCode::TooLarge);
-}
-
-#[test]
-fn a_cue_at_the_very_end_is_none() {
-    let mut file = webm(100, 10);
-    let position = [0xf1, 0x10, 0, 0, 4];
-    let place = file
-        .windows(5)
-        .rposition(|window| window == position)
-        .unwrap()
-        + 5;
-    let body = file
-        .windows(4)
-        .position(|window| window == [0x18, 0x53, 0x80, 0x67])
-        .unwrap()
-        + 8;
-    let end = u32::try_from(file.len() - body).unwrap();
-    file[place..place + 4].copy_from_slice(&end.to_be_bytes());
-    let Access::Clusters(map) = indexed(&file).video.access else {
-        panic!("it has cues");
-    };
-    assert_eq!(map.cues.len(), 9);
 }
