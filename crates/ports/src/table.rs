@@ -5,6 +5,10 @@ use serde_json::Value;
 
 use crate::PortError;
 
+/// The longest cursor that a page of a query can have given, in bytes: several times our longest
+/// sort key, and less than the 1,024 bytes that `DynamoDB` takes.
+pub const MAX_CURSOR_BYTES: usize = 512;
+
 /// A stored document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {

@@ -4,7 +4,7 @@ use cattube_contract::event::VideoDeleted;
 use cattube_contract::{Envelope, Event, EventId, Metadata, OwnerId, VideoId};
 use cattube_core::video::{Removal, Video, VideoState};
 use cattube_ports::http::{ApiRequest, ApiResponse};
-use cattube_ports::table::{Item, Query};
+use cattube_ports::table::{Item, MAX_CURSOR_BYTES, Query};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -46,10 +46,6 @@ fn next_cursor(items: &[Item], limit: usize) -> Option<&str> {
         .filter(|_| full)
         .map(|item| item.sort_key.as_str())
 }
-
-/// The longest cursor: several times our longest sort key, and less than the 1,024 bytes that
-/// DynamoDB takes.
-const MAX_CURSOR_BYTES: usize = 512;
 
 impl Catalogue {
     pub(crate) async fn list(

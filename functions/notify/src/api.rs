@@ -4,7 +4,7 @@ use cattube_contract::{OwnerId, TicketId, read_json};
 use cattube_core::ticket::{Refusal, Ticket, TicketState, link, words};
 use cattube_ports::http::{ApiRequest, ApiResponse};
 use cattube_ports::outcome::ApiHandler;
-use cattube_ports::table::Query;
+use cattube_ports::table::{MAX_CURSOR_BYTES, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,10 +14,6 @@ use crate::{Notify, NotifyError, page};
 
 /// Tickets on a page, unless a client asks for fewer.
 const MAX_PAGE: usize = 100;
-
-/// The longest cursor: twice our longest sort key, and less than the 1,024 bytes that DynamoDB
-/// takes.
-const MAX_CURSOR_BYTES: usize = 512;
 
 /// Failures that a ticket is shown with.
 const SHOWN_FAILURES: usize = 100;

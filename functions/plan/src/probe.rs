@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use cattube_contract::event::{MasterLocation, RejectionCode};
 use cattube_core::container::{self, IndexError, MasterIndex, SparseBytes, probe_text};
-
 use jiff::SignedDuration;
 
 use crate::{PlanError, Planner};

@@ -127,10 +127,10 @@ impl Retry {
             Event::HumanAnswered(answered) => self.after_answer(metadata, answered).await,
             Event::VideoReady(ready) => self.unwatch(metadata, ready.generation).await,
             Event::VideoAbandoned(given_up) => self.unwatch(metadata, given_up.generation).await,
-            // They say of no making in particular.
             Event::VideoRejected(rejected) if rejected.generation > 0 => {
                 self.unwatch_until(metadata, rejected.generation).await
             }
+            // They say of no making in particular.
             Event::VideoRejected(_) | Event::VideoDeleted(_) => self.unwatch_all(metadata).await,
             Event::UploadRequested(_)
             | Event::VideoUploaded(_)
